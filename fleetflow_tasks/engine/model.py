@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run on its way: its status, its steps' states, and the events that tell of every move.
+
+Times are Unix seconds of Redis's clock (`TIME`), never of a worker's.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, NewType
+
+from fleetflow_tasks.config.model import Data, ProjectName, ServiceName, StageName
+from fleetflow_tasks.errors import Problem
+from fleetflow_tasks.plan.model import QueueName, StepId
+from fleetflow_tasks.runtimes.base import Outcome
+
+RunId = NewType("RunId", str)  # 26 characters, a ULID in lower case: sorts by time, made by the submitter
+WorkerId = NewType("WorkerId", str)  # host:pid:random, one per worker process
+EventId = NewType("EventId", str)  # a Redis stream id, "1700000000000-0"
+
+RunStatus = Literal["queued", "running", "ending", "succeeded", "failed", "cancelled"]
+StepStatus = Literal["waiting", "ready", "running", "delayed", "succeeded", "failed", "skipped", "cancelled"]
+Conflict = Literal["wait", "supersede", "fail"]
+
+STEP_ENDS: frozenset[StepStatus] = frozenset({"succeeded", "failed", "skipped", "cancelled"})
+RUN_ENDS: frozenset[RunStatus] = frozenset({"succeeded", "failed", "cancelled"})
+
+# The one table of allowed moves. The Lua scripts are tested against it, the picture in the docs is made from it.
+FOLLOWS: Mapping[StepStatus, frozenset[StepStatus]] = {
+    "waiting": frozenset({"ready", "skipped", "cancelled"}),
+    "ready": frozenset({"running", "failed", "skipped", "cancelled"}),  # failed: nobody came in time
+    "running": frozenset({"succeeded", "failed", "cancelled", "delayed", "ready"}),  # ready: released or lease lost
+    "delayed": frozenset({"ready", "skipped", "cancelled"}),
+    "succeeded": frozenset(),
+    "failed": frozenset(),
+    "skipped": frozenset(),
+    "cancelled": frozenset(),
+}
+RUN_FOLLOWS: Mapping[RunStatus, frozenset[RunStatus]] = {
+    "queued": frozenset({"running", "cancelled"}),
+    "running": frozenset({"ending", "succeeded", "failed", "cancelled"}),
+    "ending": frozenset({"failed", "cancelled"}),  # no new claims, leases still out
+    "succeeded": frozenset(),
+    "failed": frozenset(),
+    "cancelled": frozenset(),
+}
+
+MAX_LOSSES = 3  # a step whose worker died this often fails: it is probably the step that kills
+LEASE = 30.0  # seconds; renewed every RENEW, so that five renewals may fail before a step is lost
+RENEW = 5.0  # seconds; also how soon a cancel reaches a running step
+
+
+class Hint(Data, kw_only=True):
+    """*step* of *run* may be ready. An order to nobody: who comes late finds it taken."""
+
+    run: RunId
+    step: StepId
+    queue: QueueName
+
+
+class StepState(Data, kw_only=True):
+    """Where a step stands. since: when it came into this status. started, ended: of the last attempt."""
+
+    step: StepId
+    status: StepStatus
+    service: ServiceName | None = None
+    attempt: int = 0
+    losses: int = 0
+    fence: int = 0
+    worker: WorkerId | None = None
+    since: float = 0.0
+    started: float | None = None
+    ended: float | None = None
+    due: float | None = None
+    outcome: Outcome | None = None
+    problem: Problem | None = None
+
+
+class Run(Data, kw_only=True):
+    """A plan on its way. generation: grows with each run of the stage; objects carry it.
+
+    actor: who submitted it. note: from where (git commit, CI job), free text. ahead: runs before it in line.
+    """
+
+    id: RunId
+    project: ProjectName
+    stage: StageName
+    status: RunStatus
+    generation: int
+    actor: str = ""
+    note: str = ""
+    submitted: float = 0.0
+    started: float | None = None
+    ended: float | None = None
+    ahead: int = 0
+    problem: Problem | None = None
+
+
+class Submitted(Data, kw_only=True):
+    """repeated: this run id (or idempotency key) was there already; `run` is the one found."""
+
+    run: Run
+    hints: tuple[Hint, ...] = ()
+    repeated: bool = False
+
+
+class Claim(Data, kw_only=True):
+    """The right to carry a step out, until the lease ends or another fence is given.
+
+    taken: `time.monotonic()` of the claimer *before* the claim was sent; with `lease` (seconds) it bounds what it may do
+    without having renewed.
+    """
+
+    run: RunId
+    step: StepId
+    project: ProjectName
+    stage: StageName
+    worker: WorkerId
+    fence: int
+    attempt: int
+    losses: int
+    generation: int
+    taken: float
+    lease: float = LEASE
+
+
+Refusal = Literal["not-found", "not-ready", "taken", "ended", "newer-schema"]  # why a claim was not given
+Renewal = Literal["held", "lost", "cancelled"]
+
+
+class Finished(Data, kw_only=True):
+    """accepted False: the fence was old, nothing was written. ended: the run's status, where this was its last step."""
+
+    accepted: bool
+    hints: tuple[Hint, ...] = ()
+    ended: RunStatus | None = None
+
+
+class Snapshot(Data, kw_only=True):
+    """A run and all of its steps at one moment; events after `last` have not been counted in."""
+
+    run: Run
+    steps: tuple[StepState, ...]
+    last: EventId
+
+
+class WorkerInfo(Data, kw_only=True):
+    """What a worker says of itself every 5 s. seen: when it last did. identity: of its engine, where it has one."""
+
+    id: WorkerId
+    host: str
+    pid: int
+    queues: tuple[QueueName, ...]
+    slots: int
+    busy: int = 0
+    schema: int = 1
+    runtimes: tuple[str, ...] = ()
+    identity: str = ""
+    draining: bool = False
+    started: float = 0.0
+    seen: float = 0.0
+    version: str = ""
+
+
+class _Event(Data, kw_only=True):
+    """id: of the stream, so that a view can go on where it stopped. at: Redis's clock."""
+
+    id: EventId = EventId("")
+    at: float = 0.0
+
+
+class RunQueued(_Event, kw_only=True, tag="run.queued"):
+    ahead: int = 0
+    actor: str = ""
+
+
+class RunStarted(_Event, kw_only=True, tag="run.started"):
+    generation: int
+
+
+class StepMoved(_Event, kw_only=True, tag="step.moved"):
+    """A move allowed by FOLLOWS. due: when a delayed step is tried again."""
+
+    step: StepId
+    status: StepStatus
+    attempt: int = 0
+    losses: int = 0
+    fence: int = 0
+    worker: WorkerId | None = None
+    due: float | None = None
+    outcome: Outcome | None = None
+    problem: Problem | None = None
+
+
+class StepProgressed(_Event, kw_only=True, tag="step.progressed"):
+    step: StepId
+    text: str
+    current: float | None = None
+    total: float | None = None
+
+
+class Noted(_Event, kw_only=True, tag="noted"):
+    """Something worth telling that moves nothing: no worker serves a queue, a late finish was refused.
+
+    step: where it concerns one. problem: severity note or warning.
+    """
+
+    problem: Problem
+    step: StepId | None = None
+
+
+class RunEnding(_Event, kw_only=True, tag="run.ending"):
+    """No new steps are begun; those that run come to their end."""
+
+    reason: Literal["cancelled", "failed"]
+
+
+class RunEnded(_Event, kw_only=True, tag="run.ended"):
+    status: RunStatus
+    problem: Problem | None = None
+
+
+AnyEvent = RunQueued | RunStarted | StepMoved | StepProgressed | Noted | RunEnding | RunEnded

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A plan: everything that a worker needs, but its own credentials.
+
+A step says what is done to which service and what it waits for; the services stand once, resolved, beside the steps.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, NewType
+
+from fleetflow_tasks.config.model import (
+    Condition,
+    Data,
+    Healthcheck,
+    Ingress,
+    Port,
+    ProjectName,
+    PullPolicy,
+    Readiness,
+    Resources,
+    RestartPolicy,
+    RuntimeName,
+    Scaling,
+    Secret,
+    ServiceName,
+    StageName,
+    Volume,
+)
+from fleetflow_tasks.errors import Place
+
+StepId = NewType("StepId", str)
+QueueName = NewType("QueueName", str)
+
+SCHEMA = 1  # of a plan's bytes; a worker that meets a higher number leaves the step to a newer worker
+
+Action = Literal["prepare", "deploy", "remove", "prune"]
+
+STAGE = "stage"  # the first half of the ids `stage:prepare` and `stage:prune`, so no service can have this name
+
+
+class ResolvedDependency(Data, kw_only=True):
+    service: ServiceName
+    condition: Condition
+
+
+class ResolvedService(Data, kw_only=True):
+    """A service with nothing left open: full image reference, complete environment, absolute bind sources.
+
+    secrets: values to hand over. secret_refs: name -> a reference that the platform itself reads.
+    env_from_stage: which keys of `environment` come from the stage's variables (for `flow config`).
+    """
+
+    name: ServiceName
+    runtime: RuntimeName
+    image: str
+    ports: tuple[Port, ...] = ()
+    environment: Mapping[str, str] = {}
+    secrets: Mapping[str, Secret] = {}
+    secret_refs: Mapping[str, str] = {}
+    volumes: tuple[Volume, ...] = ()
+    command: tuple[str, ...] | None = None
+    entrypoint: tuple[str, ...] | None = None
+    depends_on: tuple[ResolvedDependency, ...] = ()
+    healthcheck: Healthcheck | None = None
+    readiness: Readiness | None = None
+    restart: RestartPolicy | None = None
+    replicas: int | None = None
+    resources: Resources = Resources()
+    scaling: Scaling | None = None
+    labels: Mapping[str, str] = {}
+    ingress: tuple[Ingress, ...] = ()
+    job: bool = False
+    rerun: Literal["changed", "always"] = "changed"
+    pull: PullPolicy = "missing"
+    timeout: float = 300.0
+    retries: int = 2
+    options: Mapping[str, object] = {}
+    places: Mapping[str, Place] = {}
+
+
+class Need(Data, kw_only=True):
+    """A step that must be done first, and why: `declared`, `waits for healthy postgres`, `network`."""
+
+    step: StepId
+    cause: str
+
+
+class Step(Data, kw_only=True):
+    """The unit of claiming, retrying and showing.
+
+    id: `api:deploy`; the stage's own steps are `stage:prepare` and `stage:prune`.
+    service: None for the stage's own steps.
+    needs: sorted by step id. weight: length of the longest way from here to the end, in steps; longest goes first.
+    timeout: seconds one attempt may take. retries: attempts after the first, for failures that may pass.
+    """
+
+    id: StepId
+    action: Action
+    runtime: RuntimeName
+    queue: QueueName
+    service: ServiceName | None = None
+    needs: tuple[Need, ...] = ()
+    weight: int = 0
+    timeout: float = 300.0
+    retries: int = 2
+
+
+class Plan(Data, kw_only=True):
+    """steps: in an order in which each stands behind its needs. services: by name, sorted.
+
+    options: runtime -> its settings for this stage (namespace, docker_host …).
+    root: the project's folder on the machine that made the plan.
+    """
+
+    schema: int = SCHEMA
+    project: ProjectName
+    stage: StageName
+    root: str
+    services: tuple[ResolvedService, ...]
+    steps: tuple[Step, ...]
+    options: Mapping[str, Mapping[str, str]] = {}
+
+    def service(self, name: ServiceName) -> ResolvedService:
+        return next(service for service in self.services if service.name == name)
+
+    def step(self, step: StepId) -> Step:
+        return next(each for each in self.steps if each.id == step)
+
+    def service_of(self, step: Step) -> ResolvedService:
+        """The service that *step* is about. A stage's own step has none: asking for it is a mistake of ours."""
+        assert step.service is not None, step.id  # noqa: S101
+        return self.service(step.service)
+
+    @property
+    def runtimes(self) -> tuple[RuntimeName, ...]:
+        return tuple(sorted({step.runtime for step in self.steps}))

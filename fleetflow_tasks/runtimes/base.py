@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a runtime is: the Protocol that the engine calls, and the data that go in and out.
+
+The rules that every runtime keeps (checked by `fleetflow_tasks.testing.RuntimeContract`):
+
+- what lacks our labels, or carries another stage's, is never changed;
+- what a higher generation made is never changed by a lower one: `StaleError`;
+- an unchanged service costs no mutating call;
+- doing a step again finds the work done;
+- `attempt.checkpoint()` is asked before each mutating call, and often while waiting.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar, Literal, Protocol
+
+from fleetflow_tasks.config.model import Data, RuntimeName, ServiceName
+from fleetflow_tasks.errors import Problem
+from fleetflow_tasks.plan.model import Plan, Step, StepId
+
+PROTOCOL = 1  # the number of this Protocol; the registry refuses a runtime that speaks another
+
+ChangeKind = Literal["create", "update", "replace", "remove", "start", "run", "none"]
+# Service lifecycle as `flow ps` shows it.
+ServiceState = Literal["running", "starting", "unhealthy", "restarting", "stopped", "completed", "failed", "missing"]
+
+
+class Outcome(Data, kw_only=True):
+    """What a step did.
+
+    changed: False where there was nothing to do. text: a few words for people ("started", "unchanged", "pulled 12 MB").
+    facts: small facts worth keeping, none of them secret (`image` id, `port`, `url`).
+    """
+
+    changed: bool
+    text: str
+    facts: Mapping[str, str] = {}
+
+
+class FieldChange(Data, kw_only=True):
+    """One field of a change; secrets never appear by value. old or new None: the field was or will be absent."""
+
+    field: str
+    old: str | None
+    new: str | None
+
+
+class Change(Data, kw_only=True):
+    """What a step would do to a service, without doing it.
+
+    cause: why ("image changed", "not there"). downtime: what a user will feel ("none", "~1 s: published port").
+    """
+
+    kind: ChangeKind
+    cause: str = ""
+    fields: tuple[FieldChange, ...] = ()
+    downtime: str = "none"
+
+
+class ServiceStatus(Data, kw_only=True):
+    """One line of `flow ps`.
+
+    since: Unix seconds of the last start (running) or end (stopped), None where it never ran.
+    ports: as people write them, "127.0.0.1:8080->80/tcp". drift: it is not what the plan says.
+    """
+
+    service: ServiceName
+    state: ServiceState
+    runtime: RuntimeName
+    text: str = ""
+    image: str = ""
+    ports: tuple[str, ...] = ()
+    since: float | None = None
+    restarts: int = 0
+    drift: bool = False
+    run: str = ""
+
+
+class LogOptions(Data, kw_only=True):
+    """tail: last N lines of each service, None: all. since: Unix seconds. follow: go on until interrupted."""
+
+    follow: bool = False
+    tail: int | None = None
+    since: float | None = None
+    timestamps: bool = False
+
+
+class LogLine(Data, kw_only=True):
+    """at: Unix seconds of the platform's clock; None where it gives none."""
+
+    service: ServiceName
+    text: str
+    at: float | None = None
+    stream: Literal["stdout", "stderr"] = "stdout"
+
+
+class DeployError(Exception):
+    """A step failed, and why. transient: it may pass by itself, so another attempt is worth making.
+
+    retry_after: seconds that the platform asked us to wait, None where it did not.
+    """
+
+    def __init__(self, problem: Problem, *, transient: bool = False, retry_after: float | None = None) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+        self.transient = transient
+        self.retry_after = retry_after
+
+
+class StaleError(DeployError):
+    """A newer run owns what this one wanted to change. Never tried again."""
+
+
+class Stopped(Exception):  # noqa: N818  (it is no error: somebody wants us to stop)
+    """Raised by `checkpoint()`: leave now, change nothing more.
+
+    reason: `lost` (another worker holds the step), `cancelled`, `timeout`, `draining` (this worker ends; give it back).
+    """
+
+    def __init__(self, reason: Literal["lost", "cancelled", "timeout", "draining"]) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Attempt(Protocol):
+    """What a runtime sees of the engine while it carries a step out.
+
+    number: from 1. deadline: on `time.monotonic`'s clock. generation: of this run, grows with every run of the stage.
+    run: goes into a label, so that `flow ps` can say which run made a container.
+    """
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def deadline(self) -> float: ...
+    @property
+    def generation(self) -> int: ...
+    @property
+    def run(self) -> str: ...
+
+    def report(self, text: str, current: float | None = None, total: float | None = None) -> None:
+        """Say what is being waited for ("1 of 3 pods ready"). Cheap; called as often as one likes, sent at most every 0.5 s."""
+
+    def checkpoint(self) -> None:
+        """Return, or raise `Stopped` when the lease is lost, the run cancelled or the time over.
+
+        Before each mutating call, and at least every second while waiting.
+        """
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, but wake and raise `Stopped` as `checkpoint` does."""
+
+
+class Runtime(Protocol):
+    """Carries steps out on one platform. One instance serves many threads and many stages at once.
+
+    Raises: `DeployError` from prepare, deploy, remove; `UnavailableError` from diff, status and logs when the platform
+    does not answer. No method takes longer than its network calls' timeouts, but for deploy, which waits until ready.
+    """
+
+    name: ClassVar[RuntimeName]
+    protocol: ClassVar[int]
+
+    def check(self, plan: Plan) -> Sequence[Problem]:
+        """What the runtime cannot honour, offline, at plan time."""
+
+    def diff(self, plan: Plan) -> Mapping[StepId, Change]:
+        """One snapshot of what is, against the plan: a change per deploy step, and one per service to be pruned,
+        under the id `{service}:remove`. A step that is missing from the answer changes nothing."""
+
+    def prepare(self, plan: Plan, step: Step, attempt: Attempt) -> Outcome:
+        """Adds only; never touches what serves. A step without service makes the stage's network or namespace."""
+
+    def deploy(self, plan: Plan, step: Step, attempt: Attempt) -> Outcome:
+        """Start it and return when it is ready (a job: when it ended well)."""
+
+    def remove(self, plan: Plan, step: Step, attempt: Attempt) -> Outcome:
+        """A service. For `stage:prune`: what the plan does not hold (an emptied plan: the network too)."""
+
+    def status(self, plan: Plan) -> Sequence[ServiceStatus]:
+        """What runs now, also services that the plan no longer holds."""
+
+    def logs(self, plan: Plan, services: Sequence[ServiceName], options: LogOptions) -> Iterator[LogLine]:
+        """Lines of the named services (all, if none is named), as they come."""
+
+    def render(self, plan: Plan) -> str:
+        """What would be sent to the platform, as text; secrets masked; deterministic."""
+
+    def identity(self, plan: Plan) -> str:
+        """Which platform this is (an Engine's id), so that a stage is not spread over two by chance; "" if it cannot be."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,21 @@
+from collections.abc import Sequence
+
+Scalar = str | int | float | bool | None
+
+class ParseError(Exception): ...
+
+class Value:
+    type_annotation: str | None
+    value: Scalar
+
+class Node:
+    name: str
+    type_annotation: str | None
+    args: Sequence[Scalar | Value]
+    properties: dict[str, Scalar | Value]
+    children: Sequence[Node]
+
+class Document:
+    nodes: Sequence[Node]
+
+def parse(kdl_text: str, version: str = ...) -> Document: ...
