@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from typing import Literal
 
 Scalar = str | int | float | bool | None
 
@@ -18,4 +19,4 @@ class Node:
 class Document:
     nodes: Sequence[Node]
 
-def parse(kdl_text: str, version: str = ...) -> Document: ...
+def parse(kdl_text: str, version: Literal[1, 2, "any"] = ...) -> Document: ...

@@ -51,11 +51,11 @@ class Secret:
 class Data(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The base of all that travels in a plan: frozen, defaults left out of the bytes.
 
-    `kw_only` must be said by each class again: msgspec does not inherit it.
+    `kw_only` must be said by each class again: msgspec does not inherit it. `frozen` is said for the type checker.
     """
 
 
-class Port(Data, kw_only=True):
+class Port(Data, frozen=True, kw_only=True):
     """container: the port inside. host: None lets the runtime choose (docker: the first free one from 11000 up)."""
 
     container: int
@@ -64,7 +64,7 @@ class Port(Data, kw_only=True):
     host_ip: str = ""
 
 
-class Volume(Data, kw_only=True):
+class Volume(Data, frozen=True, kw_only=True):
     """source: a path (bind), a name (named volume), a `gs://` bucket, or empty (anonymous). A path that was relative is
     relative to the project's root here too, and begins with `./`, `../`, `/` or `~`."""
 
@@ -82,7 +82,7 @@ class Volume(Data, kw_only=True):
         return "bind" if self.source.startswith((".", "/", "~")) else "named"
 
 
-class Healthcheck(Data, kw_only=True):
+class Healthcheck(Data, frozen=True, kw_only=True):
     """test: as Docker has it: ("CMD", …) or ("CMD-SHELL", line). Durations in seconds; None: the platform's default."""
 
     test: tuple[str, ...]
@@ -92,7 +92,7 @@ class Healthcheck(Data, kw_only=True):
     start_period: float | None = None
 
 
-class Readiness(Data, kw_only=True):
+class Readiness(Data, frozen=True, kw_only=True):
     """An HTTP question that must be answered with 2xx or 3xx. port: None: the service's only port."""
 
     path: str = "/"
@@ -101,7 +101,7 @@ class Readiness(Data, kw_only=True):
     interval: float = 1.0
 
 
-class Resources(Data, kw_only=True):
+class Resources(Data, frozen=True, kw_only=True):
     """cpu in cores (0.5), memory in bytes. The first two are asked for, the limits are never exceeded."""
 
     cpu: float | None = None
@@ -110,7 +110,7 @@ class Resources(Data, kw_only=True):
     memory_limit: int | None = None
 
 
-class Scaling(Data, kw_only=True):
+class Scaling(Data, frozen=True, kw_only=True):
     """min, max: instances. cpu: percent of the asked cpu at which one more is started."""
 
     min: int = 1
@@ -118,14 +118,14 @@ class Scaling(Data, kw_only=True):
     cpu: int | None = None
 
 
-class Ingress(Data, kw_only=True):
+class Ingress(Data, frozen=True, kw_only=True):
     host: str
     path: str = "/"
     port: int | None = None
     tls: str = ""
 
 
-class Dependency(Data, kw_only=True):
+class Dependency(Data, frozen=True, kw_only=True):
     """condition: None means healthy where the other has a check, completed where it is a job, else started."""
 
     service: ServiceName
@@ -133,7 +133,7 @@ class Dependency(Data, kw_only=True):
     required: bool = True
 
 
-class SecretSource(Data, kw_only=True):
+class SecretSource(Data, frozen=True, kw_only=True):
     """Where a secret comes from. `value` is filled by `config.load` for env and file; a `ref` is read by the platform."""
 
     kind: Literal["env", "file", "ref"]
@@ -141,7 +141,7 @@ class SecretSource(Data, kw_only=True):
     value: Secret | None = None
 
 
-class Service(Data, kw_only=True):
+class Service(Data, frozen=True, kw_only=True):
     """One service of one stage. None and empty mean that the text does not say.
 
     places: field name -> where the text says it; `""` is the service node itself. For problems found later.
@@ -176,7 +176,7 @@ class Service(Data, kw_only=True):
     places: Mapping[str, Place] = {}
 
 
-class RuntimeChoice(Data, kw_only=True):
+class RuntimeChoice(Data, frozen=True, kw_only=True):
     """A stage's runtime and its settings: {"namespace": "stg", "context": "gke"} or {"docker_host": "ssh://web1"}."""
 
     name: RuntimeName
@@ -184,7 +184,7 @@ class RuntimeChoice(Data, kw_only=True):
     place: Place | None = None
 
 
-class Stage(Data, kw_only=True):
+class Stage(Data, frozen=True, kw_only=True):
     """services: in the order of the text. variables: those that every service sees as environment."""
 
     name: StageName
@@ -194,12 +194,16 @@ class Stage(Data, kw_only=True):
     place: Place | None = None
 
 
-class Project(Data, kw_only=True):
-    """root: the absolute folder that relative paths in volumes and builds start from."""
+class Project(Data, frozen=True, kw_only=True):
+    """root: the absolute folder that relative paths in volumes and builds start from.
+
+    stages: the one that was asked for, else all. declared: every service at top level, whether a stage holds it or not.
+    """
 
     name: ProjectName
     root: str
     stages: tuple[Stage, ...]
+    declared: tuple[ServiceName, ...] = ()
 
     def stage(self, name: StageName) -> Stage | None:
         return next((stage for stage in self.stages if stage.name == name), None)

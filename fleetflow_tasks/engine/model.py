@@ -4,7 +4,9 @@
 Times are Unix seconds of Redis's clock (`TIME`), never of a worker's.
 """
 
-from collections.abc import Mapping
+import os
+import time
+from collections.abc import Callable, Mapping
 from typing import Literal, NewType
 
 from fleetflow_tasks.config.model import Data, ProjectName, ServiceName, StageName
@@ -46,9 +48,23 @@ RUN_FOLLOWS: Mapping[RunStatus, frozenset[RunStatus]] = {
 MAX_LOSSES = 3  # a step whose worker died this often fails: it is probably the step that kills
 LEASE = 30.0  # seconds; renewed every RENEW, so that five renewals may fail before a step is lost
 RENEW = 5.0  # seconds; also how soon a cancel reaches a running step
+SETTLE = (
+    10.0  # seconds after a lost lease before another run of the stage begins: the longest call that may be on its way
+)
+PATIENCE = 600.0  # seconds that a ready step waits for a worker on a queue that nobody serves; then it fails
+TELL = 5.0  # seconds of that after which the run's watchers are told
+WINDOW = 32  # hints that a run may have out on a queue of which no live worker is known; else two per slot
+
+_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"  # no i, l, o, u: read aloud without doubt
 
 
-class Hint(Data, kw_only=True):
+def new_run_id() -> RunId:
+    """A ULID: 48 bits of milliseconds, 80 of chance. The clock is the submitter's and decides nothing but the sorting."""
+    number = (time.time_ns() // 1_000_000 << 80) | int.from_bytes(os.urandom(10))
+    return RunId("".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5)))
+
+
+class Hint(Data, frozen=True, kw_only=True):
     """*step* of *run* may be ready. An order to nobody: who comes late finds it taken."""
 
     run: RunId
@@ -56,14 +72,22 @@ class Hint(Data, kw_only=True):
     queue: QueueName
 
 
-class StepState(Data, kw_only=True):
-    """Where a step stands. since: when it came into this status. started, ended: of the last attempt."""
+Publish = Callable[[Hint], None]  # raises UnavailableError where the hint could not be sent
+
+
+class StepState(Data, frozen=True, kw_only=True):
+    """Where a step stands. since: when it came into this status. started, ended: of the last attempt.
+
+    attempt: how often it was begun. losses: how often its worker died, releases: how often its worker gave it back; so
+    `attempt - losses - releases` of `retries + 1` tries are used up. outcome, problem: of the last move.
+    """
 
     step: StepId
     status: StepStatus
     service: ServiceName | None = None
     attempt: int = 0
     losses: int = 0
+    releases: int = 0
     fence: int = 0
     worker: WorkerId | None = None
     since: float = 0.0
@@ -74,7 +98,7 @@ class StepState(Data, kw_only=True):
     problem: Problem | None = None
 
 
-class Run(Data, kw_only=True):
+class Run(Data, frozen=True, kw_only=True):
     """A plan on its way. generation: grows with each run of the stage; objects carry it.
 
     actor: who submitted it. note: from where (git commit, CI job), free text. ahead: runs before it in line.
@@ -94,7 +118,7 @@ class Run(Data, kw_only=True):
     problem: Problem | None = None
 
 
-class Submitted(Data, kw_only=True):
+class Submitted(Data, frozen=True, kw_only=True):
     """repeated: this run id (or idempotency key) was there already; `run` is the one found."""
 
     run: Run
@@ -102,7 +126,7 @@ class Submitted(Data, kw_only=True):
     repeated: bool = False
 
 
-class Claim(Data, kw_only=True):
+class Claim(Data, frozen=True, kw_only=True):
     """The right to carry a step out, until the lease ends or another fence is given.
 
     taken: `time.monotonic()` of the claimer *before* the claim was sent; with `lease` (seconds) it bounds what it may do
@@ -117,6 +141,7 @@ class Claim(Data, kw_only=True):
     fence: int
     attempt: int
     losses: int
+    releases: int = 0
     generation: int
     taken: float
     lease: float = LEASE
@@ -126,7 +151,7 @@ Refusal = Literal["not-found", "not-ready", "taken", "ended", "newer-schema"]  #
 Renewal = Literal["held", "lost", "cancelled"]
 
 
-class Finished(Data, kw_only=True):
+class Finished(Data, frozen=True, kw_only=True):
     """accepted False: the fence was old, nothing was written. ended: the run's status, where this was its last step."""
 
     accepted: bool
@@ -134,7 +159,7 @@ class Finished(Data, kw_only=True):
     ended: RunStatus | None = None
 
 
-class Snapshot(Data, kw_only=True):
+class Snapshot(Data, frozen=True, kw_only=True):
     """A run and all of its steps at one moment; events after `last` have not been counted in."""
 
     run: Run
@@ -142,7 +167,7 @@ class Snapshot(Data, kw_only=True):
     last: EventId
 
 
-class WorkerInfo(Data, kw_only=True):
+class WorkerInfo(Data, frozen=True, kw_only=True):
     """What a worker says of itself every 5 s. seen: when it last did. identity: of its engine, where it has one."""
 
     id: WorkerId
@@ -160,29 +185,30 @@ class WorkerInfo(Data, kw_only=True):
     version: str = ""
 
 
-class _Event(Data, kw_only=True):
+class _Event(Data, frozen=True, kw_only=True):
     """id: of the stream, so that a view can go on where it stopped. at: Redis's clock."""
 
     id: EventId = EventId("")
     at: float = 0.0
 
 
-class RunQueued(_Event, kw_only=True, tag="run.queued"):
+class RunQueued(_Event, frozen=True, kw_only=True, tag="run.queued"):
     ahead: int = 0
     actor: str = ""
 
 
-class RunStarted(_Event, kw_only=True, tag="run.started"):
+class RunStarted(_Event, frozen=True, kw_only=True, tag="run.started"):
     generation: int
 
 
-class StepMoved(_Event, kw_only=True, tag="step.moved"):
+class StepMoved(_Event, frozen=True, kw_only=True, tag="step.moved"):
     """A move allowed by FOLLOWS. due: when a delayed step is tried again."""
 
     step: StepId
     status: StepStatus
     attempt: int = 0
     losses: int = 0
+    releases: int = 0
     fence: int = 0
     worker: WorkerId | None = None
     due: float | None = None
@@ -190,14 +216,14 @@ class StepMoved(_Event, kw_only=True, tag="step.moved"):
     problem: Problem | None = None
 
 
-class StepProgressed(_Event, kw_only=True, tag="step.progressed"):
+class StepProgressed(_Event, frozen=True, kw_only=True, tag="step.progressed"):
     step: StepId
     text: str
     current: float | None = None
     total: float | None = None
 
 
-class Noted(_Event, kw_only=True, tag="noted"):
+class Noted(_Event, frozen=True, kw_only=True, tag="noted"):
     """Something worth telling that moves nothing: no worker serves a queue, a late finish was refused.
 
     step: where it concerns one. problem: severity note or warning.
@@ -207,13 +233,13 @@ class Noted(_Event, kw_only=True, tag="noted"):
     step: StepId | None = None
 
 
-class RunEnding(_Event, kw_only=True, tag="run.ending"):
+class RunEnding(_Event, frozen=True, kw_only=True, tag="run.ending"):
     """No new steps are begun; those that run come to their end."""
 
     reason: Literal["cancelled", "failed"]
 
 
-class RunEnded(_Event, kw_only=True, tag="run.ended"):
+class RunEnded(_Event, frozen=True, kw_only=True, tag="run.ended"):
     status: RunStatus
     problem: Problem | None = None
 

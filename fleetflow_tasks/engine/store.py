@@ -1,67 +1,771 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The only module that imports the Redis client: one typed method per script, stream in and out."""
+"""The truth about runs, in Redis: one typed method per script, events in and out. The only module that imports the client.
 
-from collections.abc import Iterator, Mapping, Sequence
+A run moves only inside the Lua scripts beside this file, each of which Redis carries out alone and whole. A script may be
+sent twice, when its reply was lost: each carries the id of its request, and a request that comes again gets the first
+answer. So one retry is safe, and more would only hide that Redis is in trouble; redis-py's own default is ten.
+
+Two connections' worth of client: *scripts* (5 s, one retry) and *reader* (waits up to 2 s for events, never retries, since
+a wait that is retried in silence is a watcher that hangs).
+
+What this module does not know: plans' contents (it stores them sealed), Celery, and what a step does.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import resources
+from typing import Final, cast
+from urllib.parse import urlsplit
+
+import msgspec
+import redis
+from redis.backoff import ConstantBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+from redis.retry import Retry
 
 from fleetflow_tasks.config.model import ProjectName, StageName
+from fleetflow_tasks.engine import keys
 from fleetflow_tasks.engine.model import (
-    AnyEvent, Claim, Conflict, EventId, Finished, Hint, Refusal, Renewal, Run, RunId, RunStatus, Snapshot, StepState,
-    Submitted, WorkerId, WorkerInfo,
+    LEASE,
+    MAX_LOSSES,
+    PATIENCE,
+    SETTLE,
+    TELL,
+    WINDOW,
+    AnyEvent,
+    Claim,
+    Conflict,
+    EventId,
+    Finished,
+    Hint,
+    Refusal,
+    Renewal,
+    Run,
+    RunId,
+    Snapshot,
+    Submitted,
+    WorkerId,
+    WorkerInfo,
 )
-from fleetflow_tasks.errors import Problem
-from fleetflow_tasks.plan.model import Plan, QueueName, StepId
+from fleetflow_tasks.errors import Bug, FleetFlowError, Problem, RefusedError, UnavailableError
+from fleetflow_tasks.plan.model import Plan, QueueName, Step, StepId
 from fleetflow_tasks.runtimes.base import Outcome
+
+TIMEOUT: Final = 5.0  # seconds a script may take, its way included; the largest needs some 30 ms
+BLOCK: Final = 2.0  # seconds that a reader waits for events at most, well below its own timeout
+BEGINNING: Final = EventId("0-0")  # of a stream: after it come all events
+EVENTS_KEPT: Final = 10_000  # of a run, and ten for each step: a step without trouble makes three
+FULL: Final = 0.8  # of maxmemory; beyond it nothing new is begun, so that what runs can end
+REGISTRY: Final = 1.0  # seconds that the list of workers is believed
+BEATEN: Final = 15.0  # seconds after its last beat (one each 5) that a worker still counts as alive
+
+_SCRIPTS: Final = (
+    "submit", "claim", "renew", "release", "finish", "cancel", "expire", "due", "snapshot", "runs", "tell", "beat", "reconciler", "idle",
+)  # fmt: skip
+
+
+class _Stored(msgspec.Struct):
+    run: RunId = RunId("")
+    hints: tuple[Hint, ...] = ()
+    repeated: bool = False
+    busy: RunId | None = None
+
+
+class _Claimed(msgspec.Struct):
+    refused: Refusal | None = None
+    fence: int = 0
+    attempt: int = 0
+    losses: int = 0
+    releases: int = 0
+    generation: int = 0
+
+
+class _Moved(msgspec.Struct):
+    hints: tuple[Hint, ...] = ()
+    found: bool = True
+    idle: bool = False
 
 
 class Store:
-    """SIGNATURES ONLY, being written. Raises UnavailableError when Redis does not answer; RefusedError where told."""
+    """Every method raises UnavailableError, in words, when Redis does not answer. Threads may share one store."""
+
+    def __init__(
+        self, scripts: redis.Redis, reader: redis.Redis, *, shown: str, lease: float, clock: Callable[[], float] | None
+    ) -> None:
+        self._redis = scripts
+        self._reader = reader
+        self._shown = shown
+        self._lease = lease
+        self._clock = clock
+        self._scripts = {name: scripts.register_script(_text(name)) for name in _SCRIPTS}
+        self._names: dict[RunId, str] = {}
+        self._registry: tuple[float, Sequence[WorkerInfo]] = (float("-inf"), ())
 
     @classmethod
-    def connect(cls, url: str, *, client_name: str = "ff") -> "Store":
-        """url: redis://, rediss:// or unix://. Lazy: the first call connects. Checks server >= 7 and eviction policy in `check()`."""
+    def connect(
+        cls, url: str, *, client_name: str = "ff", lease: float = LEASE, clock: Callable[[], float] | None = None
+    ) -> "Store":
+        """url: redis://, rediss:// or unix://. Nothing is sent before the first call.
+
+        lease: seconds that a claim is good for. clock: a test's; None: Redis's own `TIME`, as in all but tests.
+        """
+        shown = _shown(url)
+        try:
+            # RESP2: the replies that we read look the same in every redis-py; nothing of RESP3 is used.
+            scripts = redis.Redis.from_url(
+                url,
+                client_name=client_name,
+                protocol=2,
+                socket_timeout=TIMEOUT,
+                socket_connect_timeout=TIMEOUT,
+                retry=Retry(ConstantBackoff(0.1), 1),
+            )
+            reader = redis.Redis.from_url(
+                url,
+                client_name=client_name,
+                protocol=2,
+                socket_timeout=BLOCK + TIMEOUT,
+                socket_connect_timeout=TIMEOUT,
+                retry=Retry(ConstantBackoff(0.1), 0),
+            )
+        except ValueError as error:
+            problem = Problem(
+                code="redis-url",
+                message=f"`{shown}` is no address of a Redis",
+                cause=(str(error).replace(url, shown),),
+                fix="write redis://host:6379/0, rediss://host:6379/0 or unix:///path/to/redis.sock",
+            )
+            raise UnavailableError(problem) from error
+        return cls(scripts, reader, shown=shown, lease=lease, clock=clock)
 
     def check(self) -> None:
-        """Raise UnavailableError / RefusedError in words: no answer, wrong password, Redis < 7, maxmemory-policy evicts, read-only replica."""
+        """Raise, in words, unless this Redis answers, is new enough, may be written to and keeps what is written."""
+        with self._said():
+            info = self._redis.info("server", "replication", "memory")
+        for problem in _unfit(info, self._shown):
+            raise UnavailableError(problem)
 
-    def submit(self, run: RunId, plan: Plan, sealed: bytes, *, actor: str, note: str = "", conflict: Conflict = "wait",
-               key: str | None = None, fail_fast: bool = False) -> Submitted:
-        """Write the run; start it if its stage is free. `sealed` is stored as it is; of `plan` only ids, needs, queues, weights,
-        timeouts, retries, services are written in clear. key: idempotency key. Raises RefusedError on conflict="fail" and a busy stage."""
+    # ---------------------------------------------------------------------------------------------- runs
 
-    def claim(self, run: RunId, step: StepId, *, worker: WorkerId, nonce: str, schema: int) -> Claim | Refusal: ...
-    def renew(self, claims: Sequence[Claim]) -> Mapping[tuple[RunId, StepId], Renewal]:
-        """One call per stage."""
-    def release(self, claim: Claim, *, reason: str) -> tuple[Hint, ...]: ...
-    def finish_well(self, claim: Claim, outcome: Outcome) -> Finished: ...
-    def finish_badly(self, claim: Claim, problem: Problem, *, retry_in: float | None) -> Finished:
-        """retry_in: seconds until the next attempt, None: failed for good. More attempts than the step's retries allow: failed."""
-    def finish_cancelled(self, claim: Claim) -> Finished: ...
-    def progress(self, claim: Claim, text: str, current: float | None, total: float | None) -> None:
-        """Append a StepProgressed event, if the fence is current."""
-    def note(self, run: RunId, problem: Problem, step: StepId | None = None) -> None: ...
+    def submit(
+        self,
+        run: RunId,
+        plan: Plan,
+        sealed: bytes,
+        *,
+        actor: str,
+        note: str = "",
+        conflict: Conflict = "wait",
+        key: str | None = None,
+        fail_fast: bool = False,
+    ) -> Submitted:
+        """Write the run and, if its stage is free, start it.
+
+        sealed: stored as it comes. Of *plan* nothing is stored but ids, needs, queues, ranks, retries and services.
+        key: idempotency key; a run of the stage that has it is the answer, and nothing is written.
+        Raises RefusedError where conflict is "fail" and a run has the stage.
+        """
+        self._room()
+        name = keys.stage_name(plan.project, plan.stage)
+        self._announce(name, run)
+        answer = self._call(
+            "submit",
+            keys.tag(name),
+            sealed,
+            run=run,
+            project=plan.project,
+            stage=plan.stage,
+            actor=actor,
+            note=note,
+            conflict=conflict,
+            key=key,
+            fail_fast=fail_fast,
+            schema=plan.schema,
+            events=EVENTS_KEPT + 10 * len(plan.steps),
+            **_clear(plan),
+            **self._windows(),
+        )
+        stored = msgspec.json.decode(answer, type=_Stored)
+        if stored.busy is not None:
+            raise RefusedError(self._busy(name, stored.busy))
+        found = self._run(name, stored.run)
+        if found is None:
+            raise Bug(Problem(code="run-lost", message=f"run `{stored.run}` was written and is not there"))
+        return Submitted(run=found, hints=stored.hints, repeated=stored.repeated)
+
+    def durable(self, within: float = 1.1) -> bool:
+        """Wait until what this process wrote would survive a power cut or a failover; False: it might not.
+
+        A crash of Redis alone loses nothing that was answered. An append-only file is synced once a second, hence the
+        default. Not for each script: for a submitter that has hinted its steps and wants to tell its user.
+        """
+        with self._said():
+            info = self._redis.info("server", "replication", "persistence")
+            if info["connected_slaves"] > 0:
+                return self._redis.wait(1, 100) > 0
+            if not info.get("aof_enabled") or _version(info) < (7, 2):
+                return False
+            local, _ = self._redis.waitaof(1, 0, int(within * 1000))
+            return local > 0
+
     def cancel(self, run: RunId, *, request: str) -> tuple[Hint, ...]:
-        """No new claims; waiting, ready and delayed steps become cancelled; running ones learn it by renew. Hints: of the next run, if one starts."""
+        """Begin nothing new; waiting, ready and delayed steps are cancelled, running ones learn it when they renew.
+
+        Returns the hints of the next run, if one begins. Raises RefusedError for a run that nobody knows.
+        """
+        name = self._name(run)
+        answer = name and self._call("cancel", keys.tag(name), run=run, request=request, **self._windows())
+        moved = msgspec.json.decode(answer, type=_Moved) if answer else _Moved(found=False)
+        if not moved.found:
+            raise RefusedError(_unknown(run))
+        return moved.hints
+
+    def run(self, run: RunId) -> Run | None:
+        name = self._name(run)
+        return self._run(name, run) if name else None
+
+    def runs(
+        self, project: ProjectName | None = None, stage: StageName | None = None, *, limit: int = 50
+    ) -> Sequence[Run]:
+        """The newest first; of all stages of *project*, or of all projects, where they are not named."""
+        with self._said():
+            names = [name.decode() for name in cast("list[bytes]", self._redis.zrevrange(keys.STAGES, 0, -1))]
+        found: list[Run] = []
+        for name in names:
+            its_project, its_stage = keys.split(name)
+            if project in (None, its_project) and stage in (None, its_stage):
+                answer = self._call("runs", keys.tag(name), limit=limit)
+                found += msgspec.json.decode(answer, type=list[Run])
+        return sorted(found, key=lambda run: (run.submitted, run.id), reverse=True)[:limit]
+
+    def snapshot(self, run: RunId) -> Snapshot | None:
+        name = self._name(run)
+        answer = self._call("snapshot", keys.tag(name), run=run) if name else None
+        return msgspec.json.decode(answer, type=Snapshot) if answer else None
+
+    def sealed_plan(self, run: RunId) -> bytes | None:
+        name = self._name(run)
+        if name is None:
+            return None
+        with self._said():
+            return cast("bytes | None", self._redis.get(keys.part(name, run, "sealed")))
+
+    def events(self, run: RunId, *, after: EventId = BEGINNING, block: float = 0.0) -> Sequence[AnyEvent]:
+        """At most 1,000; waits up to *block* seconds, 2 at most, for the first."""
+        name = self._name(run)
+        if name is None:
+            return ()
+        wait = max(1, int(min(block, BLOCK) * 1000)) if block > 0 else None  # BLOCK 0 would wait for ever
+        with self._said():
+            reply = self._reader.xread({keys.part(name, run, "events"): after}, count=1000, block=wait)
+        streams = cast("list[tuple[bytes, list[tuple[bytes, Mapping[bytes, bytes]]]]]", reply)
+        return [_event(entry) for _, entries in streams for entry in entries]
+
+    def missed(self, run: RunId, *, after: EventId) -> bool:
+        """Whether events after *after* may have been dropped from the stream: then only a new snapshot helps."""
+        name = self._name(run)
+        if name is None:
+            return False
+        with self._said():
+            reply = self._redis.xrange(keys.part(name, run, "events"), count=1)
+        first = cast("list[tuple[bytes, object]]", reply)
+        return bool(first) and _order(first[0][0].decode()) > _order(after) > (0, 0)
+
+    # ---------------------------------------------------------------------------------------------- steps
+
+    def claim(self, run: RunId, step: StepId, *, worker: WorkerId, nonce: str, schema: int) -> Claim | Refusal:
+        """nonce: of this one call; the same again gets the same answer."""
+        taken = time.monotonic()
+        name = self._name(run)
+        if name is None:
+            return "not-found"
+        answer = self._call(
+            "claim",
+            keys.tag(name),
+            run=run,
+            step=step,
+            worker=worker,
+            nonce=nonce,
+            schema=schema,
+            lease=self._lease,
+        )
+        claimed = msgspec.json.decode(answer, type=_Claimed)
+        if claimed.refused is not None:
+            return claimed.refused
+        project, stage = keys.split(name)
+        return Claim(
+            run=run,
+            step=step,
+            project=project,
+            stage=stage,
+            worker=worker,
+            fence=claimed.fence,
+            attempt=claimed.attempt,
+            losses=claimed.losses,
+            releases=claimed.releases,
+            generation=claimed.generation,
+            taken=taken,
+            lease=self._lease,
+        )
+
+    def renew(self, claims: Sequence[Claim]) -> Mapping[tuple[RunId, StepId], Renewal]:
+        """Prolong what is held, one call per stage. A lease that is over is prolonged too while nobody else got the step."""
+        verdicts: dict[tuple[RunId, StepId], Renewal] = {}
+        for name in sorted({_stage_of(claim) for claim in claims}):
+            ours = [claim for claim in claims if _stage_of(claim) == name]
+            wanted = [(claim.run, claim.step, claim.fence) for claim in ours]
+            answer = self._call("renew", keys.tag(name), claims=wanted, lease=self._lease)
+            for claim, verdict in zip(ours, msgspec.json.decode(answer, type=list[Renewal]), strict=True):
+                verdicts[claim.run, claim.step] = verdict
+        return verdicts
+
+    def release(self, claim: Claim, *, reason: str) -> tuple[Hint, ...]:
+        """Give a step back for another worker to begin; no loss is counted. Nothing happens where the fence is old."""
+        return self._end("release", claim, reason=reason).hints
+
+    def finish_well(self, claim: Claim, outcome: Outcome) -> Finished:
+        return self._end("finish", claim, status="succeeded", outcome=_json(outcome))
+
+    def finish_badly(self, claim: Claim, problem: Problem, *, retry_in: float | None) -> Finished:
+        """retry_in: seconds until the next attempt; None: it failed for good, as it does when its retries are used up."""
+        return self._end("finish", claim, status="failed", problem=_json(problem), retry_in=retry_in)
+
+    def finish_cancelled(self, claim: Claim) -> Finished:
+        return self._end("finish", claim, status="cancelled")
+
+    def progress(self, claim: Claim, text: str, current: float | None, total: float | None) -> None:
+        """Tell how far a step is, if the fence is current. Not worth failing for: a full Redis just does not tell."""
+        told = {"step": claim.step, "text": text, "current": current, "total": total}
+        members = _members({name: value for name, value in told.items() if value is not None})
+        tag = keys.tag(_stage_of(claim))
+        try:
+            self._carried_out(
+                "tell", tag, run=claim.run, kind="step.progressed", members=members, step=claim.step, fence=claim.fence
+            )
+        except UnavailableError as error:
+            if error.problems[0].code != "redis-full":
+                raise
+
+    def note(self, run: RunId, problem: Problem, step: StepId | None = None) -> None:
+        """Tell something that moves nothing, while the run goes on."""
+        name = self._name(run)
+        if name is not None:
+            members = '"problem":' + _json(problem) + (',"step":' + _json(step) if step is not None else "")
+            self._carried_out("tell", keys.tag(name), run=run, kind="noted", members=members)
+
+    # ---------------------------------------------------------------------------------------------- the reconciler's
+
     def expire(self, project: ProjectName, stage: StageName) -> tuple[Hint, ...]:
-        """Leases that ended: back to ready, or failed at MAX_LOSSES."""
+        """Take the steps of workers that did not renew: ready again, or failed at the MAX_LOSSES-th time."""
+        answer = self._call(
+            "expire",
+            keys.tag(keys.stage_name(project, stage)),
+            losses=MAX_LOSSES,
+            settle=SETTLE,
+            lease=self._lease,
+            request=uuid.uuid4().hex,
+            **self._windows(),
+        )
+        return msgspec.json.decode(answer, type=_Moved).hints
+
     def due(self, project: ProjectName, stage: StageName, *, republish: Sequence[QueueName] = ()) -> tuple[Hint, ...]:
-        """Delayed steps whose time came; for `republish` queues also every ready step's hint again (within the window);
-        ready steps that nobody took within 10 min of their queue having no worker: failed."""
-    def snapshot(self, run: RunId) -> Snapshot | None: ...
-    def events(self, run: RunId, *, after: EventId = EventId("0-0"), block: float = 0.0) -> Sequence[AnyEvent]:
-        """At most 1,000; waits up to `block` seconds (<= 2) for the first."""
-    def sealed_plan(self, run: RunId) -> bytes | None: ...
-    def run(self, run: RunId) -> Run | None: ...
-    def runs(self, project: ProjectName | None = None, stage: StageName | None = None, *, limit: int = 50) -> Sequence[Run]: ...
-    def active_stages(self) -> Sequence[tuple[ProjectName, StageName]]: ...
-    def active_run(self, project: ProjectName, stage: StageName) -> Run | None: ...
-    def queue_length(self, queue: QueueName) -> int: ...
-    def beat(self, worker: WorkerInfo) -> None: ...
-    def leave(self, worker: WorkerId) -> None: ...
-    def workers(self, *, within: float = 15.0) -> Sequence[WorkerInfo]:
-        """Those seen within that many seconds."""
+        """Ready the delayed steps whose time came, fill the windows, begin a run that waited for its turn.
+
+        republish: queues whose messages are gone; their hints come again. Ready steps of a queue that no live worker
+        serves fail after PATIENCE. A stage with nothing to do leaves `active_stages`.
+        """
+        name = keys.stage_name(project, stage)
+        before = self._last_submit(name)
+        answer = self._call(
+            "due",
+            keys.tag(name),
+            republish=list(republish),
+            served=dict.fromkeys(self._slots(), True),
+            patience=PATIENCE,
+            tell=TELL,
+            request=uuid.uuid4().hex,
+            **self._windows(),
+        )
+        moved = msgspec.json.decode(answer, type=_Moved)
+        if moved.idle:
+            self._carried_out("idle", keys.ACTIVE, stage=name, before=before)
+        return moved.hints
+
+    def active_stages(self) -> Sequence[tuple[ProjectName, StageName]]:
+        """Those that have a run under way or in line, or had one a moment ago."""
+        with self._said():
+            names = cast("list[bytes]", self._redis.zrange(keys.ACTIVE, 0, -1))
+        return [keys.split(name.decode()) for name in names]
+
+    def active_run(self, project: ProjectName, stage: StageName) -> Run | None:
+        name = keys.stage_name(project, stage)
+        with self._said():
+            run = cast("bytes | None", self._redis.hget(f"{keys.tag(name)}:stage", "active"))
+        return self._run(name, RunId(run.decode())) if run is not None else None
+
+    def pin_engine(
+        self, project: ProjectName, stage: StageName, queue: QueueName, identity: str, *, adopt: bool = False
+    ) -> str:
+        """Keep which engine *queue* of this stage goes to, and return the one kept: the first ever named, unless adopted.
+
+        So a stage is not spread over two engines by chance; the caller refuses where the answer is another than its own.
+        """
+        key, field = f"{keys.tag(keys.stage_name(project, stage))}:stage", f"engine:{queue}"
+        with self._said():
+            if adopt:
+                self._redis.hset(key, field, identity)
+            else:
+                self._redis.hsetnx(key, field, identity)
+            return cast("bytes", self._redis.hget(key, field)).decode()
+
     def reconciler(self, worker: WorkerId, *, lease: float = 5.0) -> bool:
-        """Take or keep the reconciler's lease."""
+        """Take or keep the right to reconcile, for *lease* seconds; False while another has it."""
+        return self._carried_out("reconciler", keys.RECONCILER, worker=worker, lease=lease) == 1
+
     def server_epoch(self) -> tuple[str, float]:
-        """(run_id:replid, uptime seconds), for the grace after an outage."""
-    def now(self) -> float: ...
-    def close(self) -> None: ...
+        """Which server this is ("run id:replication id") and for how many seconds it has been up.
+
+        After a change, or a short time up, leases look expired that could not be renewed: nothing is to be taken for
+        the length of one lease.
+        """
+        with self._said():
+            info = self._redis.info("server", "replication")
+        return f"{info['run_id']}:{info['master_replid']}", float(info["uptime_in_seconds"])
+
+    # ---------------------------------------------------------------------------------------------- workers
+
+    def beat(self, worker: WorkerInfo) -> None:
+        """Say that a worker lives; every 5 s."""
+        self._carried_out(
+            "beat",
+            keys.WORKERS,
+            worker=worker.id,
+            info=_json(worker),
+            queues=list(worker.queues),
+            keep=keys.WORKER_LIFE,
+        )
+
+    def leave(self, worker: WorkerId) -> None:
+        self._carried_out("beat", keys.WORKERS, worker=worker, queues=[], keep=keys.WORKER_LIFE)
+
+    def workers(self, *, within: float = BEATEN) -> Sequence[WorkerInfo]:
+        """Those seen within that many seconds, by id."""
+        since = self.now() - within
+        with self._said():
+            seen = cast(
+                "list[tuple[bytes, float]]", self._redis.zrangebyscore(keys.WORKERS, since, "+inf", withscores=True)
+            )
+            if not seen:
+                return ()
+            told = cast("list[bytes | None]", self._redis.hmget(f"{keys.WORKERS}:info", [worker for worker, _ in seen]))
+        found = [
+            msgspec.structs.replace(msgspec.json.decode(info, type=WorkerInfo), seen=at)
+            for (_, at), info in zip(seen, told, strict=True)
+            if info is not None
+        ]
+        return sorted(found, key=lambda worker: worker.id)
+
+    def last_served(self, queue: QueueName) -> float | None:
+        """When a worker of *queue* was last seen; None: never. For "no worker serves it, the last was seen 3 h ago"."""
+        with self._said():
+            at = cast("bytes | None", self._redis.hget(f"{keys.WORKERS}:queues", queue))
+        return float(at) if at is not None else None
+
+    def queue_length(self, queue: QueueName) -> int:
+        """Messages that no worker has fetched. Celery keeps a queue as a list of that name, as no priorities are used."""
+        with self._said():
+            return self._redis.llen(queue)
+
+    def now(self) -> float:
+        """Redis's clock."""
+        if self._clock is not None:
+            return self._clock()
+        with self._said():
+            seconds, micros = self._redis.time()
+        return seconds + micros / 1_000_000
+
+    def close(self) -> None:
+        self._redis.close()
+        self._reader.close()
+
+    # ---------------------------------------------------------------------------------------------- within
+
+    def _call(self, script: str, key: str, /, *blobs: bytes, **arguments: object) -> bytes:
+        return cast("bytes", self._carried_out(script, key, *blobs, **arguments))
+
+    def _carried_out(self, script: str, key: str, /, *blobs: bytes, **arguments: object) -> object:
+        """Arguments that are None are not sent: Lua reads them as nil."""
+        clock = str(round(self._clock() * 1_000_000)) if self._clock else ""
+        packed = msgspec.msgpack.encode({name: value for name, value in arguments.items() if value is not None})
+        with self._said():
+            reply: object = self._scripts[script](keys=[key], args=[clock, packed, *blobs])
+            return reply
+
+    def _end(self, script: str, claim: Claim, **arguments: object) -> Finished:
+        tag = keys.tag(_stage_of(claim))
+        answer = self._call(
+            script, tag, run=claim.run, step=claim.step, fence=claim.fence, **arguments, **self._windows()
+        )
+        return msgspec.json.decode(answer, type=Finished)
+
+    def _announce(self, name: str, run: RunId) -> None:
+        """The indexes first: a run that nobody could find would hold its stage for ever."""
+        now = self.now()
+        with self._said():
+            batch = self._redis.pipeline(transaction=False)
+            batch.set(keys.index(run), name, ex=keys.INDEX_LIFE)
+            batch.zadd(keys.STAGES, {name: now})
+            batch.zremrangebyscore(keys.STAGES, "-inf", now - keys.STAGE_LIFE)
+            batch.zadd(keys.ACTIVE, {name: now})
+            batch.execute()
+
+    def _last_submit(self, name: str) -> float:
+        with self._said():
+            return self._redis.zscore(keys.ACTIVE, name) or 0.0
+
+    def _name(self, run: RunId) -> str | None:
+        """`project/stage` of *run*. It never changes, so it is asked for once."""
+        if run not in self._names:
+            with self._said():
+                name = cast("bytes | None", self._redis.get(keys.index(run)))
+            if name is None:
+                return None
+            if len(self._names) >= 1000:  # a worker lives for weeks
+                self._names.clear()
+            self._names[run] = name.decode()
+        return self._names[run]
+
+    def _run(self, name: str, run: RunId) -> Run | None:
+        answer = self._call("runs", keys.tag(name), ids=[run])
+        return next(iter(msgspec.json.decode(answer, type=list[Run])), None)
+
+    def _slots(self) -> Mapping[QueueName, int]:
+        """Slots of live workers, by queue; those that leave take nothing new."""
+        at, found = self._registry
+        if time.monotonic() - at > REGISTRY:
+            found = self.workers()
+            self._registry = (time.monotonic(), found)
+        slots: dict[QueueName, int] = {}
+        for worker in found:
+            if not worker.draining:
+                for queue in worker.queues:
+                    slots[queue] = slots.get(queue, 0) + worker.slots
+        return slots
+
+    def _windows(self) -> Mapping[str, object]:
+        return {"window": WINDOW, "windows": {queue: 2 * slots for queue, slots in self._slots().items()}}
+
+    def _room(self) -> None:
+        with self._said():
+            info = self._redis.info("memory")
+        if info["maxmemory"] and info["used_memory"] > FULL * info["maxmemory"]:
+            raise UnavailableError(_full(self._shown))
+
+    def _busy(self, name: str, run: RunId) -> Problem:
+        found = self._run(name, run)
+        cause = f"run {run}" + (f" of {found.actor}, {found.status}" if found else "")
+        return Problem(
+            code="stage-busy",
+            message=f"stage `{name}` is busy with another run",
+            cause=(cause,),
+            fix="wait for it (leave `--no-wait` out), or let this one take its place: --supersede",
+            more=f"flow watch {run}",
+        )
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        """What the client raises, as ours, in words."""
+        try:
+            yield
+        except (RedisError, OSError) as error:
+            raise _in_words(error, self._shown) from error
+
+
+def _text(script: str) -> str:
+    """A script as Redis gets it: its first line (flags), the shared part, its own part."""
+    folder = resources.files("fleetflow_tasks.engine") / "lua"
+    first, _, rest = (folder / f"{script}.lua").read_text().partition("\n")
+    return f"{first}\n{(folder / 'lib.lua').read_text()}\n{rest}"
+
+
+def _clear(plan: Plan) -> Mapping[str, object]:
+    """What the scripts must know of a plan: nothing that could hold a value of the user's."""
+    successors: dict[StepId, list[StepId]] = {step.id: [] for step in plan.steps}
+    for step in plan.steps:
+        for need in step.needs:
+            successors[need.step].append(step.id)
+    return {
+        "order": _json([step.id for step in plan.steps]),
+        "roots": _json([step.id for step in plan.steps if not step.needs]),
+        "queues": _json(sorted({step.queue for step in plan.steps})),
+        "steps": [
+            (
+                step.id,
+                step.service or "",
+                step.queue,
+                _rank(step),
+                step.retries,
+                len(step.needs),
+                _json(successors[step.id]),
+            )
+            for step in plan.steps
+        ],
+    }
+
+
+def _rank(step: Step) -> int:
+    """Highest goes first: the longest way to the end, and of equals what serves before what only prepares."""
+    return 2 * step.weight + (step.action != "prepare")
+
+
+def _stage_of(claim: Claim) -> str:
+    return keys.stage_name(claim.project, claim.stage)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _members(value: Mapping[str, object]) -> str:
+    return _json(value)[1:-1]
+
+
+_EVENT = msgspec.json.Decoder(AnyEvent)
+
+
+def _event(entry: tuple[bytes, Mapping[bytes, bytes]]) -> AnyEvent:
+    event: AnyEvent = _EVENT.decode(entry[1][b"e"])
+    return msgspec.structs.replace(event, id=EventId(entry[0].decode()))
+
+
+def _order(event: str) -> tuple[int, int]:
+    milliseconds, _, sequence = event.partition("-")
+    return int(milliseconds), int(sequence or 0)
+
+
+def _version(info: Mapping[str, object]) -> tuple[int, int]:
+    major, minor, *_ = str(info["redis_version"]).split(".")
+    return int(major), int(minor)
+
+
+# -------------------------------------------------------------------------------------------------- trouble, in words
+
+
+def _shown(url: str) -> str:
+    """An address without its password."""
+    parts = urlsplit(url)
+    at = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{at}{parts.path}" if parts.scheme else url.rpartition("@")[2]
+
+
+def _unfit(info: Mapping[str, object], shown: str) -> Iterator[Problem]:
+    """Why this server cannot hold runs. `INFO` is asked, since managed servers refuse `CONFIG GET`."""
+    if _version(info) < (7, 0):
+        yield Problem(
+            code="redis-old",
+            message=f"Redis at {shown} is version {info['redis_version']}, and FleetFlow needs 7.0",
+            cause=("older ones cannot let a step finish when memory is full",),
+            fix="use Redis 7.0 or later, or any Valkey",
+        )
+    if info.get("role") == "slave":
+        yield _replica(shown)
+    policy = str(info.get("maxmemory_policy", "noeviction"))
+    if info.get("maxmemory") and policy != "noeviction":
+        yield Problem(
+            code="redis-evicts",
+            message=f"Redis at {shown} may throw runs away: its maxmemory-policy is {policy}",
+            cause=("when memory is full it would drop keys of a run that is under way",),
+            fix="CONFIG SET maxmemory-policy noeviction, or give FleetFlow a Redis of its own",
+        )
+
+
+def _in_words(error: RedisError | OSError, shown: str) -> FleetFlowError:
+    text = str(error)
+    match error:
+        case AuthenticationError():
+            return UnavailableError(
+                Problem(
+                    code="redis-auth",
+                    message=f"Redis at {shown} does not accept the password, or wants one",
+                    cause=(text,),
+                    fix="put user and password into the address: redis://user:password@host:6379/0",
+                )
+            )
+        case NoPermissionError():
+            return RefusedError(
+                Problem(
+                    code="redis-rights",
+                    message=f"the Redis user at {shown} lacks rights that FleetFlow needs",
+                    cause=(text,),
+                    fix="give it the keys ff:* and the commands of the line in the operating guide",
+                )
+            )
+        case BusyLoadingError():
+            return UnavailableError(
+                Problem(
+                    code="redis-loading",
+                    message=f"Redis at {shown} is still loading its data",
+                    cause=(text,),
+                    fix="try again in a moment",
+                )
+            )
+        case OutOfMemoryError():
+            return UnavailableError(_full(shown))
+        case ReadOnlyError():
+            return UnavailableError(_replica(shown))
+        case ResponseError() if "#" in text and "unexpected symbol" in text:
+            return UnavailableError(
+                Problem(
+                    code="redis-old",
+                    message=f"Redis at {shown} is older than 7.0",
+                    cause=(text,),
+                    fix="use Redis 7.0 or later, or any Valkey",
+                )
+            )
+        case ResponseError():
+            return Bug(Problem(code="bug", message=f"Redis at {shown} refused a command of ours: {text}"))
+        case _:
+            return UnavailableError(
+                Problem(
+                    code="redis-unreachable",
+                    message=f"Redis at {shown} does not answer",
+                    cause=(text,),
+                    fix="start it, or name another: FLEETFLOW_REDIS_URL=redis://host:6379/0",
+                )
+            )
+
+
+def _full(shown: str) -> Problem:
+    return Problem(
+        code="redis-full",
+        message=f"Redis at {shown} is full: nothing new is begun, what runs can still end",
+        cause=(f"over {FULL:.0%} of its maxmemory is used",),
+        fix="raise maxmemory, or remove what else is stored there",
+    )
+
+
+def _replica(shown: str) -> Problem:
+    return Problem(
+        code="redis-replica",
+        message=f"Redis at {shown} is a replica, and cannot be written to",
+        fix="give the address of its primary",
+    )
+
+
+def _unknown(run: RunId) -> Problem:
+    return Problem(
+        code="run-not-found",
+        message=f"there is no run `{run}`",
+        cause=("runs are kept for 30 days, the last 50 of a stage",),
+        more="flow runs",
+    )

@@ -37,12 +37,12 @@ Action = Literal["prepare", "deploy", "remove", "prune"]
 STAGE = "stage"  # the first half of the ids `stage:prepare` and `stage:prune`, so no service can have this name
 
 
-class ResolvedDependency(Data, kw_only=True):
+class ResolvedDependency(Data, frozen=True, kw_only=True):
     service: ServiceName
     condition: Condition
 
 
-class ResolvedService(Data, kw_only=True):
+class ResolvedService(Data, frozen=True, kw_only=True):
     """A service with nothing left open: full image reference, complete environment, absolute bind sources.
 
     secrets: values to hand over. secret_refs: name -> a reference that the platform itself reads.
@@ -74,17 +74,18 @@ class ResolvedService(Data, kw_only=True):
     timeout: float = 300.0
     retries: int = 2
     options: Mapping[str, object] = {}
+    env_from_stage: tuple[str, ...] = ()
     places: Mapping[str, Place] = {}
 
 
-class Need(Data, kw_only=True):
+class Need(Data, frozen=True, kw_only=True):
     """A step that must be done first, and why: `declared`, `waits for healthy postgres`, `network`."""
 
     step: StepId
     cause: str
 
 
-class Step(Data, kw_only=True):
+class Step(Data, frozen=True, kw_only=True):
     """The unit of claiming, retrying and showing.
 
     id: `api:deploy`; the stage's own steps are `stage:prepare` and `stage:prune`.
@@ -104,7 +105,7 @@ class Step(Data, kw_only=True):
     retries: int = 2
 
 
-class Plan(Data, kw_only=True):
+class Plan(Data, frozen=True, kw_only=True):
     """steps: in an order in which each stands behind its needs. services: by name, sorted.
 
     options: runtime -> its settings for this stage (namespace, docker_host …).

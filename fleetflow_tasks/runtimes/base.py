@@ -24,7 +24,7 @@ ChangeKind = Literal["create", "update", "replace", "remove", "start", "run", "n
 ServiceState = Literal["running", "starting", "unhealthy", "restarting", "stopped", "completed", "failed", "missing"]
 
 
-class Outcome(Data, kw_only=True):
+class Outcome(Data, frozen=True, kw_only=True):
     """What a step did.
 
     changed: False where there was nothing to do. text: a few words for people ("started", "unchanged", "pulled 12 MB").
@@ -36,7 +36,7 @@ class Outcome(Data, kw_only=True):
     facts: Mapping[str, str] = {}
 
 
-class FieldChange(Data, kw_only=True):
+class FieldChange(Data, frozen=True, kw_only=True):
     """One field of a change; secrets never appear by value. old or new None: the field was or will be absent."""
 
     field: str
@@ -44,7 +44,7 @@ class FieldChange(Data, kw_only=True):
     new: str | None
 
 
-class Change(Data, kw_only=True):
+class Change(Data, frozen=True, kw_only=True):
     """What a step would do to a service, without doing it.
 
     cause: why ("image changed", "not there"). downtime: what a user will feel ("none", "~1 s: published port").
@@ -56,7 +56,7 @@ class Change(Data, kw_only=True):
     downtime: str = "none"
 
 
-class ServiceStatus(Data, kw_only=True):
+class ServiceStatus(Data, frozen=True, kw_only=True):
     """One line of `flow ps`.
 
     since: Unix seconds of the last start (running) or end (stopped), None where it never ran.
@@ -75,7 +75,7 @@ class ServiceStatus(Data, kw_only=True):
     run: str = ""
 
 
-class LogOptions(Data, kw_only=True):
+class LogOptions(Data, frozen=True, kw_only=True):
     """tail: last N lines of each service, None: all. since: Unix seconds. follow: go on until interrupted."""
 
     follow: bool = False
@@ -84,7 +84,7 @@ class LogOptions(Data, kw_only=True):
     timestamps: bool = False
 
 
-class LogLine(Data, kw_only=True):
+class LogLine(Data, frozen=True, kw_only=True):
     """at: Unix seconds of the platform's clock; None where it gives none."""
 
     service: ServiceName

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Every target stands on a fresh Debian machine with nothing but git, make and python3: scripts/setup brings the rest.
+# A target stops what it started; only `make engine-up` leaves something running, until `make engine-down`.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint fix bench docs clean engine-up engine-down
+
+BIN := .venv/bin
+SCRIPTS := scripts/paths scripts/setup scripts/engine scripts/images scripts/run scripts/test scripts/demo \
+	bench/peers/compose .ci/run
+PROGRAMS := $(wildcard examples/shop/images/*/*) examples/shop/images/lib.sh
+
+help: ## show these targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: ## install what is missing: Debian packages, uv, the locked environment in .venv
+	@scripts/setup
+
+demo: ## deploy the example shop, here and through two Celery workers, break it, and take it down again
+	@scripts/run scripts/demo
+
+test: ## every test, on a real Redis and a real Docker Engine
+	@scripts/run scripts/test
+
+check: lint test ## exactly what CI runs: lint, types, layers, then every test
+
+lint: ## format, lint, types, layers and shell scripts, changing nothing
+	@scripts/setup shellcheck
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	shellcheck --external-sources $(SCRIPTS)
+	shellcheck --shell=dash --exclude=SC1091,SC2034,SC2154,SC3003 $(PROGRAMS)
+
+fix: ## format, and mend what ruff can mend
+	@scripts/setup
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: ## measure against Docker Compose on the same engine; QUICK=1 for one round
+	@scripts/run $(BIN)/python bench/docker.py $(if $(QUICK),--quick)
+
+docs: ## check the documentation: links, examples, what it says of the project
+	@scripts/setup
+	$(BIN)/pytest -q tests/house/test_docs.py tests/house/test_examples.py
+
+clean: ## remove what builds and tests left in this folder; the cache stays
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov dist build
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+engine-up: ## a Docker Engine that stays: the one that answers, or ours; prints its address
+	@scripts/setup
+	@scripts/engine keep
+	@scripts/images
+
+engine-down: ## stop our Docker Engine; one that was there before is left alone
+	@scripts/engine down

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`flow plan`: what `up` or `submit` would do, from one look at what runs."""
+
+import click
+
+from fleetflow_tasks import api
+from fleetflow_tasks.cli.options import colour, json_option, names, only_option, project_options, unicode, warn
+
+EXIT_CHANGES = 2
+
+
+@click.command("plan")
+@project_options
+@only_option
+@json_option
+@click.option("--exit-code", is_flag=True, help="Leave with 2 where something would change, as `git diff` does.")
+def command(request: api.Request, only: tuple[str, ...], as_json: bool, exit_code: bool) -> int:
+    """Show what `up` or `submit` would change, and change nothing."""
+    from fleetflow_tasks.view import tables
+
+    planned = api.plan(request, only=names(only))
+    warn(planned.warnings)
+    found = api.changes(request, planned.plan)
+    if as_json:
+        click.echo(tables.changes_json(planned.plan, found))
+    else:
+        click.echo(tables.changes(planned.plan, found, colour=colour(), unicode=unicode()))
+    return EXIT_CHANGES if exit_code and any(change.kind != "none" for change in found.values()) else 0

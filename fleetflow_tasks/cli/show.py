@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run on the screen, until it ends: a live tree on a terminal, a line per event without one, JSON lines when asked."""
+
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import click
+
+from fleetflow_tasks.api import Following
+from fleetflow_tasks.cli.options import colour, say
+from fleetflow_tasks.errors import EXIT_FAILED, EXIT_OK, CancelledError
+from fleetflow_tasks.view.fold import Picture, fold, start
+from fleetflow_tasks.view.summary import summary
+
+if TYPE_CHECKING:
+    from fleetflow_tasks.engine.model import AnyEvent, RunStatus, Snapshot
+
+
+class Screen:
+    """Shows a run. `follow` may be called again after it was interrupted: it goes on where it was.
+
+    interrupted: what to say then.
+    """
+
+    def __init__(self, *, as_json: bool = False, quiet: bool = False, interrupted: str = "") -> None:
+        self.picture: Picture | None = None
+        self._as_json = as_json
+        self._quiet = quiet
+        self._interrupted = interrupted
+
+    def follow(self, following: Following) -> None:
+        """Returns when the run has ended. A KeyboardInterrupt comes out of it, with the screen in order."""
+        try:
+            self._follow(following)
+        except KeyboardInterrupt:
+            say(self._interrupted.format(run=following.run))
+            raise
+
+    def _follow(self, following: Following) -> None:
+        from fleetflow_tasks.engine.model import Snapshot
+
+        with ExitStack() as stack:
+            draw = self._drawing(following, stack)
+            for update in following.updates(self.picture.last if self.picture else None):
+                if isinstance(update, Snapshot):
+                    self.picture = start(update, following.needs, steps=following.steps)
+                elif update is not None and self.picture is not None:
+                    self.picture = fold(self.picture, update)
+                if self.picture is not None:
+                    draw(self.picture, update)
+
+    def end(self) -> None:
+        """What came of it, in words."""
+        if self.picture is None:
+            return
+        if self._as_json:
+            from fleetflow_tasks.view import jsonl
+
+            click.echo(jsonl.end(self.picture))
+        else:
+            click.echo(summary(self.picture, colour=colour()))
+
+    @property
+    def exit_code(self) -> int:
+        return exit_code(self.picture.run.status if self.picture else "failed")
+
+    def _drawing(self, following: Following, stack: ExitStack) -> "Draw":
+        if self._as_json:
+            return _json(following)
+        if self._quiet:
+            return lambda picture, update: None
+        if sys.stdout.isatty():
+            return _live(following, stack)
+        return _plain(begun=self.picture is not None)
+
+
+Draw = Callable[[Picture, "Snapshot | AnyEvent | None"], None]
+
+
+def exit_code(status: "RunStatus") -> int:
+    """Of a run that has ended."""
+    if status == "succeeded":
+        return EXIT_OK
+    return CancelledError.exit_code if status == "cancelled" else EXIT_FAILED
+
+
+def _json(following: Following) -> "Draw":
+    from fleetflow_tasks.engine.model import Snapshot
+    from fleetflow_tasks.view import jsonl
+
+    def draw(picture: Picture, update: "Snapshot | AnyEvent | None") -> None:
+        if isinstance(update, Snapshot):
+            click.echo(jsonl.snapshot(update))
+        elif update is not None:
+            click.echo(jsonl.event(following.run, update))
+
+    return draw
+
+
+def _plain(*, begun: bool) -> "Draw":
+    from fleetflow_tasks.engine.model import Snapshot
+    from fleetflow_tasks.view.plain import Plain
+
+    plain = Plain(colour=colour())
+
+    def draw(picture: Picture, update: "Snapshot | AnyEvent | None") -> None:
+        nonlocal begun
+        if isinstance(update, Snapshot):
+            for line in () if begun else plain.begin(picture):
+                click.echo(line)
+            begun = True
+        elif update is not None:
+            for line in plain.lines(picture, update):
+                click.echo(line)
+
+    return draw
+
+
+def _live(following: Following, stack: ExitStack) -> "Draw":
+    from fleetflow_tasks.view.live import LiveView
+
+    view = stack.enter_context(LiveView(following.clock()))
+
+    def draw(picture: Picture, update: "Snapshot | AnyEvent | None") -> None:
+        view.show(picture)
+
+    return draw

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`flow up`: a stage carried out in this process, with nothing else to start.
+
+It looks first. Where nothing would change and no run holds the stage, it says so and ends: that needs no Redis, and is
+what a stage that is up costs.
+"""
+
+from collections.abc import Mapping
+
+import click
+
+from fleetflow_tasks import api
+from fleetflow_tasks.cli.options import json_option, names, only_option, project_options, quiet_option, say, warn
+from fleetflow_tasks.plan.model import Plan, StepId
+from fleetflow_tasks.runtimes.base import Change
+
+
+@click.command("up")
+@project_options
+@only_option
+@json_option
+@quiet_option
+def command(request: api.Request, only: tuple[str, ...], as_json: bool, quiet: bool) -> int:
+    """Deploy a stage from this machine and wait until it serves.
+
+    Ctrl-C once: nothing new begins, and what has begun comes to its end. Twice: leave now.
+    """
+    planned = api.plan(request, only=names(only))
+    warn(planned.warnings)
+    found = api.changes(request, planned.plan)
+    if all(change.kind == "none" for change in found.values()) and not api.is_held(request, planned.plan):
+        return _nothing_to_do(planned.plan, found, as_json=as_json)
+    return _carried_out(request, planned.plan, as_json=as_json, quiet=quiet)
+
+
+def _nothing_to_do(plan: Plan, found: Mapping[StepId, Change], *, as_json: bool) -> int:
+    from fleetflow_tasks.view import tables
+    from fleetflow_tasks.view.ink import counted
+
+    if as_json:
+        click.echo(tables.changes_json(plan, found))
+    else:
+        services = counted(sum(1 for step in plan.steps if step.action == "deploy"), "service")
+        click.echo(f"{plan.project}/{plan.stage} is up to date: {services} unchanged")
+    return 0
+
+
+def _carried_out(request: api.Request, plan: Plan, *, as_json: bool, quiet: bool) -> int:
+    from fleetflow_tasks.cli.show import Screen
+
+    screen = Screen(
+        as_json=as_json,
+        quiet=quiet,
+        interrupted="stopping: what has begun comes to its end, nothing new begins; Ctrl-C again leaves now",
+    )
+    api.up(request, plan, follow=screen.follow, say=lambda text: None if quiet or as_json else say(text))
+    screen.end()
+    return screen.exit_code

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`flow worker`: this process serves queues until it is stopped."""
+
+import os
+
+import click
+
+from fleetflow_tasks import api
+
+
+@click.command("worker")
+@click.argument("queues", nargs=-1, required=True, metavar="QUEUE…")
+@click.option(
+    "-c", "--concurrency", type=click.IntRange(min=1), help="Steps at once; by default 16 for docker, 32 for others."
+)
+def command(queues: tuple[str, ...], concurrency: int | None) -> None:
+    """Carry out the steps of one or more queues until stopped.
+
+    A queue is named after its runtime, `docker`, or after one Docker host, `docker.web1`. SIGTERM or Ctrl-C: take
+    nothing new, hand back what only waits, finish the rest within 30 seconds.
+    """
+    api.work(api.Request(environ=dict(os.environ)), queues, slots=concurrency)

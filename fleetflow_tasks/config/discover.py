@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which files make a project, and their text. The only module of this room that reads the disk.
+
+A file is a promise that may be broken at any moment: it can vanish between listing and reading, be a folder, a loop of
+links, a gigabyte, or no text at all. Each of these is a ConfigError that names the file.
+"""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from fleetflow_tasks.config.locate import Text
+from fleetflow_tasks.errors import ConfigError, Place, Problem
+
+MAX_SIZE = 1024 * 1024  # bytes of one file; a project of a thousand services needs a tenth
+MAX_FILES = 1000
+
+NAMES = (".fleetflow/fleet.kdl", "fleet.kdl", "flow.kdl", "fleetflow.kdl")
+_FOLDERS = ("services", "stages", "variables")
+
+_EXAMPLE = (
+    '    project "demo"',
+    '    service "web" { image "nginx"; port 8080 80 }',
+    '    stage "local" {',
+    '        service "web"',
+    "    }",
+)
+
+
+class Include(msgspec.Struct, frozen=True):
+    """What an `include` node asks for."""
+
+    pattern: str
+    place: Place
+
+
+class File(msgspec.Struct):
+    """A file and, for each of its `include` nodes in order, the files that come in there for the first time."""
+
+    path: Path
+    text: Text
+    included: list[list["File"]] = []
+
+    def all(self) -> Iterator["File"]:
+        yield self
+        for files in self.included:
+            for file in files:
+                yield from file.all()
+
+
+class Disk:
+    """The files of one project, each read once.
+
+    here: the working directory: where the search begins, and what file names in messages are relative to.
+    main: the project's file. root: the project's folder.
+    """
+
+    def __init__(self, here: Path, file: Path | None) -> None:
+        self.here = Path(os.path.abspath(here))  # noqa: PTH100  (`resolve` would follow links, and messages would name what nobody typed)
+        self.main = _given(self.here / file, file) if file is not None else _found(self.here)
+        folder = self.main.parent
+        self.root = folder.parent if folder.name == ".fleetflow" else folder
+        self._texts: dict[Path, Text] = {}
+        self.warnings: list[Problem] = []
+
+    def files(self, stage: str | None, includes: Callable[[Text], list[Include]]) -> list[File]:
+        """The project's files for *stage* in the order in which a later one wins, each with what it includes."""
+        seen: dict[Path, None] = {}
+        return [file for path in self._paths(stage) if (file := self._file(path, (), seen, includes)) is not None]
+
+    def stage_files(self) -> list[str]:
+        """Names of stages for which there is a `fleet.{stage}.kdl`."""
+        names = (path.name.split(".") for prefix in ("fleet", "flow") for path in self._beside(f"{prefix}.*.kdl"))
+        return list(dict.fromkeys(".".join(parts[1:-1]) for parts in names))
+
+    def read(self, path: Path, place: Place | None = None) -> Text:
+        """The text of *path*. place: where the file is asked for, to be blamed if it cannot be read."""
+        if path not in self._texts:
+            self._texts[path] = Text(self.name(path), _read(path, self.name(path), place))
+        return self._texts[path]
+
+    def exists(self, path: Path) -> bool:
+        """Whether there is something to read; a folder called `.env` is somebody's virtual environment."""
+        return os.path.lexists(path) and not path.is_dir()
+
+    def name(self, path: Path) -> str:
+        return os.path.relpath(path, self.here)
+
+    def _paths(self, stage: str | None) -> Iterator[Path]:
+        yield self.main
+        for folder in _FOLDERS:
+            yield from self._beside(f"{folder}/**/*.kdl")
+        for name in ("fleet", "flow"):
+            path = self.main.parent / f"{name}.{stage}.kdl"
+            if stage is not None and path.is_file():
+                yield path
+
+    def _beside(self, pattern: str) -> list[Path]:
+        return sorted(_matching(self.main.parent, pattern))
+
+    def _file(
+        self,
+        path: Path,
+        chain: tuple[Path, ...],
+        seen: dict[Path, None],
+        includes: Callable[[Text], list[Include]],
+        place: Place | None = None,
+    ) -> File | None:
+        """None for a file that is in already; twice by different ways is no mistake."""
+        real = Path(os.path.realpath(path))
+        if real in chain:
+            names = [self.name(each) for each in (*chain[chain.index(real) :], real)]
+            message = f"files include each other: {' -> '.join(names)}"
+            raise ConfigError(Problem(code="include-cycle", message=message, fix="remove one `include`", place=place))
+        if real in seen:
+            return None
+        seen[real] = None
+        if len(seen) > MAX_FILES:
+            raise ConfigError(Problem(code="too-many-files", message=f"more than {MAX_FILES} files", place=place))
+        file = File(path, self.read(path, place))
+        for include in includes(file.text):
+            found = [
+                self._file(each, (*chain, real), seen, includes, include.place) for each in self._asked(path, include)
+            ]
+            file.included.append([each for each in found if each is not None])
+        return file
+
+    def _asked(self, path: Path, include: Include) -> list[Path]:
+        base = path.parent / os.path.expanduser(include.pattern)  # noqa: PTH111  (a pattern, no path)
+        if not any(char in include.pattern for char in "*?["):
+            return [base]
+        try:
+            found = sorted(
+                each for each in _matching(Path(base.anchor), str(base.relative_to(base.anchor))) if each.is_file()
+            )
+        except ValueError as error:
+            message = f"`{include.pattern}` is no pattern of files"
+            raise ConfigError(
+                Problem(code="bad-pattern", message=message, cause=(str(error),), place=include.place)
+            ) from error
+        if not found:
+            message = f"`{include.pattern}` matches no file"
+            self.warnings.append(Problem(code="no-match", message=message, place=include.place, severity="warning"))
+        return found
+
+
+def _matching(folder: Path, pattern: str) -> list[Path]:
+    try:
+        return list(folder.glob(pattern))
+    except OSError:
+        return []
+
+
+def _given(path: Path, typed: Path) -> Path:
+    if path.is_dir():
+        inside = [path / name for name in NAMES if (path / name).is_file()]
+        if inside:
+            return Path(os.path.abspath(inside[0]))  # noqa: PTH100
+    elif os.path.lexists(path):
+        return Path(os.path.abspath(path))  # noqa: PTH100
+    fix = "give the path of a KDL file, or leave `--file` out to search upwards from here"
+    raise ConfigError(Problem(code="no-file", message=f"there is no file `{typed}`", fix=fix))
+
+
+def _found(here: Path) -> Path:
+    for folder in (here, *here.parents):
+        for name in NAMES:
+            if (folder / name).is_file():
+                return folder / name
+    looked = ", ".join(f"`{name}`" for name in NAMES)
+    raise ConfigError(
+        Problem(
+            code="no-file",
+            message="there is no FleetFlow file here",
+            cause=(
+                f"looked for {looked} in {here} and in every folder above it",
+                "a `fleet.kdl` that works:",
+                *_EXAMPLE,
+            ),
+            fix="write a `fleet.kdl` like this one, or name the file with `--file`",
+        )
+    )
+
+
+def _read(path: Path, name: str, place: Place | None) -> str:
+    try:
+        with path.open("rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise _unreadable(name, "it is not a regular file", place)
+            data = file.read(MAX_SIZE + 1)
+    except (OSError, ValueError) as error:
+        raise _unreadable(name, _reason(error), place) from error
+    if len(data) > MAX_SIZE:
+        raise _unreadable(name, f"it is larger than {MAX_SIZE >> 20} MiB", place)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _no_text(name, data, error.start, "it is not UTF-8") from error
+    if "\0" in text:
+        raise _no_text(name, data, data.index(0), "it holds a NUL character")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+
+
+def _unreadable(name: str, reason: str, place: Place | None) -> ConfigError:
+    return ConfigError(
+        Problem(code="unreadable", message=f"`{name}` cannot be read: {reason[:1].lower()}{reason[1:]}", place=place)
+    )
+
+
+def _no_text(name: str, data: bytes, at: int, reason: str) -> ConfigError:
+    line = data.count(b"\n", 0, at) + 1
+    column = at - (data.rfind(b"\n", 0, at) + 1) + 1
+    place = Place(file=name, line=line, column=column)
+    return ConfigError(
+        Problem(code="unreadable", message=f"`{name}` is no text: {reason}", fix="save it as UTF-8", place=place)
+    )

@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A worker process, put together: Celery's consumer in the main thread, around it what keeps the rules of a run.
+
+    main thread     Celery's event loop: takes hints off the queues, hands each to a thread of its pool
+    pool threads    one step each: `execute`
+    ff-renewer      keeps the leases of all of them; cancels arrive there
+    ff-reconciler   gives back what dead workers held, one worker at a time for the whole Redis
+    ff-presence     says every few seconds that this worker is there, and watches for two ways to be there in vain
+    ff-exit         waits for the end, and brings it about
+
+Celery's own shutdown waits for every thread, however long, and a thread cannot be killed. So the end is ours: consume
+no more, give back what has not begun or only waits, let the rest come to its end for as long as the grace lasts, give
+that back too, and leave by `os._exit`. What is given back is with another worker at once; what a crash leaves behind,
+after its lease.
+"""
+
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from types import FrameType
+from typing import Any, NoReturn
+
+from celery import Celery
+from celery.app import trace
+from celery.worker import WorkController
+
+from fleetflow_tasks import __version__
+from fleetflow_tasks.config.model import RuntimeName
+from fleetflow_tasks.engine.app import app
+from fleetflow_tasks.engine.embedded import redis_for
+from fleetflow_tasks.engine.execute import Plans, Runtimes, execute, once_each, send
+from fleetflow_tasks.engine.lease import Leases
+from fleetflow_tasks.engine.logs import log_as_json
+from fleetflow_tasks.engine.model import RunId, WorkerId, WorkerInfo
+from fleetflow_tasks.engine.publish import publisher
+from fleetflow_tasks.engine.reconcile import Reconciler
+from fleetflow_tasks.engine.settings import Settings
+from fleetflow_tasks.engine.store import Store
+from fleetflow_tasks.engine.tasks import serve
+from fleetflow_tasks.errors import FleetFlowError, UnavailableError
+from fleetflow_tasks.plan.model import SCHEMA, QueueName, StepId
+
+log = logging.getLogger(__name__)
+
+SLOTS = {"docker": 16}  # steps at once; a Docker Engine gains nothing from more
+MORE_SLOTS = 32  # the others: their steps wait on a platform that is larger than one machine
+LAST_CALL = 5.0  # seconds before the end of the grace at which everything still at work is told to stop
+PARTING = 0.5  # seconds of the grace kept for saying goodbye to Redis
+DEAF = 30.0  # seconds without a hint, though some wait and slots are free, after which the consumer is taken for dead
+EXIT_AGAIN = 75  # sysexits.h, EX_TEMPFAIL: start me again
+EXIT_BUG = 70
+
+
+def work(queues: Sequence[QueueName], *, settings: Settings, runtimes: Runtimes, slots: int | None = None) -> NoReturn:
+    """Serve *queues* until SIGTERM or SIGINT; ends the process itself.
+
+    slots: steps at once; None: what suits the first queue's runtime. runtimes: a name -> its runtime.
+    Raises UnavailableError or RefusedError where the worker cannot begin: no Redis, a runtime that is not installed.
+    """
+    log_as_json()
+    for queue in queues:
+        runtimes(runtime_of(queue))
+    with ExitStack() as stack:
+        url = stack.enter_context(redis_for(settings, log.info))
+        worker = _Worker(tuple(queues), url, settings, once_each(runtimes), slots or slots_of(queues[0]))
+        worker.store.check()
+        worker.start(stack)
+        worker.consume()
+    sys.exit(EXIT_AGAIN)
+
+
+def runtime_of(queue: QueueName) -> RuntimeName:
+    """`docker` serves the queues `docker` and `docker.web1`."""
+    return RuntimeName(queue.partition(".")[0])
+
+
+def slots_of(queue: QueueName) -> int:
+    return SLOTS.get(runtime_of(queue), MORE_SLOTS)
+
+
+class _Consumer(WorkController):  # type: ignore[misc]  # Celery ships no types
+    """Celery's worker without its command line: no banner, no logging and no signal handlers of its own."""
+
+    def on_before_init(self, **_: Any) -> None:
+        trace.setup_worker_optimizations(self.app, self.hostname)
+
+    def stop_consuming(self, queues: Sequence[QueueName]) -> None:
+        """From another thread: the event loop does it at its next turn. A message under way goes back to its queue."""
+        if self.consumer is not None and self.consumer.task_consumer is not None:
+            for queue in queues:
+                self.consumer.call_soon(self.consumer.cancel_task_queue, queue)
+
+
+class _Worker:
+    def __init__(
+        self, queues: tuple[QueueName, ...], url: str, settings: Settings, runtimes: Runtimes, slots: int
+    ) -> None:
+        self.store = Store.connect(url, client_name="ff-worker", lease=settings.lease)
+        self.id = WorkerId(f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
+        self._queues = queues
+        self._settings = settings
+        self._slots = slots
+        self._celery = app(url, queues=queues, slots=slots)
+        self._publish = publisher(self._celery)
+        self._leases = Leases(self.store, renew=settings.renew)
+        self._plans = Plans(self.store, settings.keys)
+        self._runtimes = runtimes
+        self._busy = _Count()
+        self._heard = time.monotonic()
+        self._leave = threading.Event()
+        self._at_once = threading.Event()
+        self._code = 0
+        self._began = 0.0
+        self._consumer: _Consumer | None = None
+
+    def start(self, stack: ExitStack) -> None:
+        """Everything but the consumer. stack: what the process must let go of before it ends."""
+        threading.excepthook = _die
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, self._on_signal)
+        self._began = self.store.now()
+        self.store.beat(self._info())
+        self._leases.start()
+        Reconciler(self.store, self._publish, worker=self.id, lease=self._settings.lease).start()
+        threading.Thread(target=self._be_present, name="ff-presence", daemon=True).start()
+        threading.Thread(target=self._end, args=(stack.pop_all(),), name="ff-exit", daemon=True).start()
+
+    def consume(self) -> None:
+        """Blocks; returns only when Celery gives up, and then not before this process is about to end."""
+        serve(self._celery, self._follow)
+        self._consumer = _consumer(self._celery, self._queues, self._slots)
+        log.info("worker.ready", extra={"worker": self.id, "queues": list(self._queues), "slots": self._slots})
+        self._consumer.start()
+        if not self._leave.is_set():
+            self._give_up("consumer.ended")
+        threading.Event().wait()  # ff-exit ends the process
+
+    def _follow(self, run: RunId, step: StepId) -> None:
+        self._heard = time.monotonic()
+        if self._leave.is_set():
+            return
+        with self._busy.one_more():
+            try:
+                execute(
+                    run,
+                    step,
+                    store=self.store,
+                    plans=self._plans,
+                    runtimes=self._runtimes,
+                    publish=self._publish,
+                    worker=self.id,
+                    leases=self._leases,
+                )
+            except FleetFlowError as error:
+                log.warning("hint.dropped", extra={"run": run, "step": step, "problem": str(error)})
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        """The second signal means it."""
+        if self._leave.is_set():
+            self._at_once.set()
+        self._leave.set()
+
+    def _give_up(self, why: str) -> None:
+        log.error(why, extra={"worker": self.id})
+        self._code = EXIT_AGAIN
+        self._at_once.set()
+        self._leave.set()
+
+    def _be_present(self) -> None:
+        while not self._leave.wait(self._settings.beat):
+            try:
+                self.store.beat(self._info())
+                deaf = self._is_deaf()
+            except UnavailableError as error:
+                log.warning("worker.unseen", extra={"problem": str(error)})
+                continue
+            if deaf:
+                self._give_up("worker.deaf")
+            if self._leases.stuck.is_set():
+                self._give_up("worker.stuck")
+
+    def _is_deaf(self) -> bool:
+        quiet = time.monotonic() - self._heard > DEAF and self._busy.now < self._slots
+        return quiet and any(self.store.queue_length(queue) for queue in self._queues)
+
+    def _info(self) -> WorkerInfo:
+        return WorkerInfo(
+            id=self.id,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            queues=self._queues,
+            slots=self._slots,
+            busy=self._busy.now,
+            schema=SCHEMA,
+            runtimes=tuple(sorted({runtime_of(queue) for queue in self._queues})),
+            draining=self._leave.is_set(),
+            started=self._began,
+            version=__version__,
+        )
+
+    def _end(self, stack: ExitStack) -> None:
+        self._leave.wait()
+        end = time.monotonic() + self._settings.grace
+        log.info("worker.draining", extra={"worker": self.id, "busy": self._busy.now})
+        if self._consumer is not None:
+            self._consumer.stop_consuming(self._queues)
+        with suppress(UnavailableError):
+            self.store.beat(self._info())
+        self._leases.drain("waiting")
+        self._wait(until=end - LAST_CALL)
+        self._leases.drain("all")
+        self._wait(until=min(end - PARTING, time.monotonic() + LAST_CALL - PARTING))
+        self._part(stack)
+
+    def _wait(self, *, until: float) -> None:
+        """For the running steps to end, or for a second signal."""
+        while self._busy.now and time.monotonic() < until:
+            if self._at_once.is_set() and self._leases.draining == "waiting":
+                return
+            time.sleep(0.05)
+
+    def _part(self, stack: ExitStack) -> NoReturn:
+        with suppress(UnavailableError):
+            for held in self._leases.held():
+                if (
+                    not held.hangs()
+                ):  # what hangs is counted as lost when its lease ends: it may be the step's own doing
+                    send(self._publish, self.store.release(held.claim, reason="its worker had to end"))
+            self.store.leave(self.id)
+        log.info("worker.ended", extra={"worker": self.id, "code": self._code})
+        with suppress(FleetFlowError, OSError):
+            stack.close()
+        logging.shutdown()
+        os._exit(self._code)
+
+
+class _Count:
+    """How many are at work."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        with self._lock:
+            self.now += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.now -= 1
+
+
+def _consumer(celery: Celery, queues: Sequence[QueueName], slots: int) -> _Consumer:
+    return _Consumer(
+        app=celery,
+        hostname=f"{queues[0]}-{os.getpid()}@{socket.gethostname()}",  # Flower wants a name per process
+        pool="threads",  # a step waits on a network; see the leases for why a killable process would be no gain
+        concurrency=slots,
+        queues=list(queues),
+        without_mingle=True,  # both only make workers read each other's events
+        without_gossip=True,
+    )
+
+
+def _die(failure: threading.ExceptHookArgs) -> None:
+    """One of our threads met what nobody foresaw. Half a worker is worse than none: leave, and be started again."""
+    kind, error, trace_ = failure.exc_type, failure.exc_value, failure.exc_traceback
+    log.critical("worker.bug", exc_info=(kind, error or kind(), trace_))
+    logging.shutdown()
+    os._exit(EXIT_BUG)

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A plan becomes a run: look whether somebody serves its queues, seal it, store it in one script, hint at what is ready.
+
+The look comes first, before anything is stored: a run that hangs because nobody serves its queue is the commonest
+complaint about systems like this one, and the answer is known at once. The run is stored before the first hint goes
+out, so a hint that cannot be sent costs a second or two and nothing else: a reconciler sends it again.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from fleetflow_tasks.engine.abandoned import give_up_abandoned
+from fleetflow_tasks.engine.model import Conflict, Hint, Publish, RunId, Submitted, WorkerInfo
+from fleetflow_tasks.engine.store import Store
+from fleetflow_tasks.errors import Problem, UnavailableError
+from fleetflow_tasks.plan.codec import Keys, seal
+from fleetflow_tasks.plan.model import Plan, QueueName
+
+
+def submit(
+    plan: Plan,
+    *,
+    run: RunId,
+    store: Store,
+    keys: Keys,
+    publish: Publish,
+    actor: str,
+    note: str = "",
+    conflict: Conflict = "wait",
+    key: str | None = None,
+    fail_fast: bool = False,
+    wait_workers: bool = False,
+) -> Submitted:
+    """Store *plan* as *run* and set it going.
+
+    wait_workers: store it even where nobody serves a queue; its steps then wait for a worker.
+    Raises UnavailableError where nobody serves a queue, or Redis does not answer or must not be used (it evicts keys,
+    it is nearly full); RefusedError where the stage is busy and `conflict` is `fail`.
+    """
+    store.check()
+    missing = unserved(plan, store)
+    if missing and not wait_workers:
+        raise UnavailableError(*missing)
+    left = give_up_abandoned(store, plan.project, plan.stage)
+    submitted = store.submit(
+        run, plan, seal(plan, keys, run), actor=actor, note=note, conflict=conflict, key=key, fail_fast=fail_fast
+    )
+    for problem in missing:
+        store.note(submitted.run.id, msgspec.structs.replace(problem, severity="warning"))
+    if unsent := _unsent(publish, (*left, *submitted.hints)):
+        store.note(submitted.run.id, unsent)
+    return submitted
+
+
+def unserved(plan: Plan, store: Store) -> tuple[Problem, ...]:
+    """A problem for each queue of *plan* that no worker serves that is there, stays, and can read the plan."""
+    workers = store.workers()
+    problems = (_unserved(queue, plan.schema, workers, store) for queue in sorted({step.queue for step in plan.steps}))
+    return tuple(problem for problem in problems if problem is not None)
+
+
+def _unserved(queue: QueueName, schema: int, workers: Sequence[WorkerInfo], store: Store) -> Problem | None:
+    staying = [worker for worker in workers if queue in worker.queues and not worker.draining]
+    if any(worker.schema >= schema for worker in staying):
+        return None
+    start = f"flow worker {queue}"
+    if staying:
+        newest = max(worker.schema for worker in staying)
+        return Problem(
+            code="worker-too-old",
+            message=f"the workers of queue `{queue}` are too old for this plan",
+            cause=(f"the plan is of schema {schema}, they read up to {newest}",),
+            fix=f"update them, or start a new one: {start}",
+        )
+    return Problem(
+        code="no-worker",
+        message=f"no worker serves the queue `{queue}`",
+        cause=(_last_seen(queue, store),),
+        fix=f"start one, with the same Redis and key: {start}   (or add --wait-workers, and the run waits for one)",
+    )
+
+
+def _last_seen(queue: QueueName, store: Store) -> str:
+    at = store.last_served(queue)
+    return "none was ever seen on this Redis" if at is None else f"the last one was seen {ago(store.now() - at)} ago"
+
+
+def ago(seconds: float) -> str:
+    """As people say it, in one unit: `40 s`, `3 min`, `5 h`, `2 days`."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 2 * 86400:
+        return f"{seconds / 3600:.0f} h"
+    return f"{seconds / 86400:.0f} days"
+
+
+def _unsent(publish: Publish, hints: tuple[Hint, ...]) -> Problem | None:
+    try:
+        for hint in hints:
+            publish(hint)
+    except UnavailableError as error:
+        return Problem(
+            code="hint-unsent",
+            message="the run is stored, but its first steps could not be announced; a worker finds them in a moment",
+            cause=(str(error),),
+            severity="note",
+        )
+    return None

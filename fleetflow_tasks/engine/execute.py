@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One step, carried out: claim it, call the runtime, write down how it ended, hint at what may start after it.
+
+A hint is not an order. Whoever follows one asks the store for the step first, and leaves when it is taken, done, or not
+ready after all. A deployment that fails is a state and raises nothing; an exception that nobody foresaw becomes a
+problem with the code `bug`, its traceback goes to the log, and the worker lives on.
+
+While Redis is away the end of a step is told again and again until the lease is over; then somebody else may be at it
+already, who finds the work done.
+"""
+
+import logging
+import threading
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from fleetflow_tasks.config.model import Data, RuntimeName
+from fleetflow_tasks.engine.lease import Held, Leases
+from fleetflow_tasks.engine.model import Claim, Finished, Hint, Publish, RunId, StepState, StepStatus, WorkerId
+from fleetflow_tasks.engine.retry import retry_in
+from fleetflow_tasks.engine.store import Store
+from fleetflow_tasks.errors import FleetFlowError, Problem, UnavailableError
+from fleetflow_tasks.plan.codec import Keys, unseal
+from fleetflow_tasks.plan.model import SCHEMA, Plan, Step, StepId
+from fleetflow_tasks.runtimes.base import DeployError, Outcome, Runtime, Stopped
+
+log = logging.getLogger(__name__)
+
+Runtimes = Callable[[RuntimeName], Runtime]
+T = TypeVar("T")
+
+AGAIN = 0.5  # seconds between two tries to tell a store that does not answer
+PLANS = 16  # opened plans that are kept; a worker seldom serves more runs at once
+
+
+class Done(Data, frozen=True, kw_only=True):
+    outcome: Outcome
+
+
+class Failed(Data, frozen=True, kw_only=True):
+    """retry_in: seconds; None: another attempt would end the same way."""
+
+    problem: Problem
+    retry_in: float | None
+
+
+class GivenBack(Data, frozen=True, kw_only=True):
+    """Another worker may have it at once: this one is on its way out."""
+
+
+class Cancelled(Data, frozen=True, kw_only=True):
+    """The run was cancelled while the step was under way."""
+
+
+class Lost(Data, frozen=True, kw_only=True):
+    """Not ours any more: whoever holds it now writes its end."""
+
+
+Ending = Done | Failed | GivenBack | Cancelled | Lost
+
+
+class Plans:
+    """Plans as they lie in the store, opened and kept for the steps that follow."""
+
+    def __init__(self, store: Store, keys: Keys) -> None:
+        self._store = store
+        self._keys = keys
+        self._opened: OrderedDict[RunId, Opened] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def opened(self, claim: Claim) -> "Opened | None":
+        """None: the run is not there any more. Raises RefusedError when the seal does not fit."""
+        with self._lock:
+            if claim.run not in self._opened:
+                blob = self._store.sealed_plan(claim.run)
+                if blob is None:
+                    return None
+                plan = unseal(blob, self._keys, run=claim.run, project=claim.project, stage=claim.stage)
+                self._opened[claim.run] = Opened(plan=plan, steps={step.id: step for step in plan.steps})
+                if len(self._opened) > PLANS:
+                    self._opened.popitem(last=False)
+            return self._opened[claim.run]
+
+
+class Opened(Data, frozen=True, kw_only=True):
+    plan: Plan
+    steps: Mapping[StepId, Step]
+
+
+def once_each(make: Runtimes) -> Runtimes:
+    """*make*, called once for each name: an instance serves all threads, and keeps its connections."""
+    made: dict[RuntimeName, Runtime] = {}
+    lock = threading.Lock()
+
+    def runtime(name: RuntimeName) -> Runtime:
+        with lock:
+            if name not in made:
+                made[name] = make(name)
+            return made[name]
+
+    return runtime
+
+
+def execute(
+    run: RunId,
+    step: StepId,
+    *,
+    store: Store,
+    plans: Plans,
+    runtimes: Runtimes,
+    publish: Publish,
+    worker: WorkerId,
+    leases: Leases,
+) -> StepState | None:
+    """Carry out *step* if it is ours to carry out, and hint at what may start after it.
+
+    Returns the state it reached, or None if another worker holds it or nothing is left to do.
+    Raises UnavailableError when the store cannot even be asked; the hint is then as good as lost, and comes again.
+    """
+    claim = store.claim(run, step, worker=worker, nonce=uuid.uuid4().hex, schema=SCHEMA)
+    if not isinstance(claim, Claim):
+        log.debug("step.not_ours", extra={"run": run, "step": step, "reason": claim})
+        return None
+    log.info("step.claimed", extra=_fields(claim))
+    with leases.hold(claim) as attempt:
+        ending = _carried_out(attempt, plans, runtimes)
+        finished = _told(attempt, lambda: _written(store, claim, ending))
+    return _ended(claim, ending, finished, publish)
+
+
+def send(publish: Publish, hints: tuple[Hint, ...]) -> bool:
+    """Publish each; False where one could not be sent. It is not lost: a reconciler finds its step ready and sends it again."""
+    try:
+        for hint in hints:
+            publish(hint)
+    except UnavailableError as error:
+        log.warning("hint.unsent", extra={"problem": str(error)})
+        return False
+    return True
+
+
+def _carried_out(attempt: Held, plans: Plans, runtimes: Runtimes) -> Ending:
+    try:
+        opened = _told(attempt, lambda: plans.opened(attempt.claim))
+    except FleetFlowError as refused:
+        return Failed(problem=refused.problems[0], retry_in=None)
+    if opened is None:
+        return Lost()
+    step = opened.steps[attempt.claim.step]
+    try:
+        attempt.begin(step.timeout)
+        return Done(outcome=_called(runtimes(step.runtime), opened.plan, step, attempt))
+    except Stopped as stopped:
+        return _stopped(stopped, attempt)
+    except DeployError as error:
+        return Failed(problem=error.problem, retry_in=_again(error, step, attempt.claim))
+    except FleetFlowError as error:
+        return Failed(problem=error.problems[0], retry_in=_again(error, step, attempt.claim))
+    except Exception as error:
+        log.exception("step.bug", extra=_fields(attempt.claim))
+        return Failed(problem=_bug(error), retry_in=None)
+
+
+def _called(runtime: Runtime, plan: Plan, step: Step, attempt: Held) -> Outcome:
+    match step.action:
+        case "prepare":
+            return runtime.prepare(plan, step, attempt)
+        case "deploy":
+            return runtime.deploy(plan, step, attempt)
+        case "remove" | "prune":
+            return runtime.remove(plan, step, attempt)
+
+
+def _stopped(stopped: Stopped, attempt: Held) -> Ending:
+    match stopped.reason:
+        case "lost":
+            return Lost()
+        case "cancelled":
+            return Cancelled()
+        case "draining":
+            return GivenBack()
+        case "timeout":
+            return Failed(problem=_timeout(attempt), retry_in=None)
+
+
+def _again(error: Exception, step: Step, claim: Claim) -> float | None:
+    """Only what the step itself tried counts: a worker that died or left says nothing of how patient to be."""
+    tries = claim.attempt - claim.losses - claim.releases
+    return retry_in(error, attempt=tries) if tries <= step.retries else None
+
+
+def _timeout(attempt: Held) -> Problem:
+    seconds = round(attempt.deadline - attempt.began, 1)
+    return Problem(
+        code="step-timeout",
+        message=f"not done after {seconds:g} s",
+        cause=(f"last heard: {attempt.said}",) if attempt.said else (),
+        fix="give it longer with `timeout`, or find out what it waits for",
+    )
+
+
+def _bug(error: Exception) -> Problem:
+    return Problem(
+        code="bug",
+        message=f"a mistake in FleetFlow: {type(error).__name__}: {error}",
+        cause=("the traceback is in the log of the worker",),
+    )
+
+
+def _written(store: Store, claim: Claim, ending: Ending) -> Finished:
+    match ending:
+        case Done(outcome=outcome):
+            return store.finish_well(claim, outcome)
+        case Failed(problem=problem, retry_in=seconds):
+            return store.finish_badly(claim, problem, retry_in=seconds)
+        case Cancelled():
+            return store.finish_cancelled(claim)
+        case GivenBack():
+            return Finished(accepted=True, hints=store.release(claim, reason="draining"))
+        case Lost():
+            return Finished(accepted=False)
+
+
+def _told(attempt: Held, say: Callable[[], T]) -> T | None:
+    """What the store answers, asked again while it does not; None once the lease is over."""
+    while True:
+        try:
+            return say()
+        except UnavailableError:
+            if attempt.is_over():
+                return None
+            time.sleep(AGAIN)
+
+
+def _ended(claim: Claim, ending: Ending, finished: Finished | None, publish: Publish) -> StepState | None:
+    if finished is None or not finished.accepted:
+        log.warning("step.lost", extra=_fields(claim))
+        return None
+    send(publish, finished.hints)
+    state = _state(claim, ending)
+    log.info("step.ended", extra=_fields(claim) | {"status": state.status})
+    return state
+
+
+def _state(claim: Claim, ending: Ending) -> StepState:
+    outcome: Outcome | None = None
+    problem: Problem | None = None
+    status: StepStatus
+    match ending:
+        case Done():
+            status, outcome = "succeeded", ending.outcome
+        case Failed():
+            status, problem = "failed" if ending.retry_in is None else "delayed", ending.problem
+        case Cancelled():
+            status = "cancelled"
+        case GivenBack() | Lost():
+            status = "ready"
+    return StepState(
+        step=claim.step,
+        status=status,
+        attempt=claim.attempt,
+        losses=claim.losses,
+        fence=claim.fence,
+        worker=claim.worker,
+        outcome=outcome,
+        problem=problem,
+    )
+
+
+def _fields(claim: Claim) -> dict[str, object]:
+    return {"run": claim.run, "step": claim.step, "fence": claim.fence, "attempt": claim.attempt}

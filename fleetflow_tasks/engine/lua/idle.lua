@@ -1,0 +1,8 @@
+#!lua flags=allow-oom
+-- idle(stage, before) -> 1
+-- KEYS[1]  ff:active  zset  project/stage -> when something was last submitted to it
+-- Strikes a stage out that had nothing to do, unless something was submitted after *before*: a submit writes here first.
+
+local last = redis.call('ZSCORE', base, argument.stage)
+if last and tonumber(last) <= argument.before then redis.call('ZREM', base, argument.stage) end
+return 1

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stage's services with nothing left open: image, runtime, environment, bind sources, conditions.
+
+Needs no clock, no environment and no disk: what depends on the machine (the home folder behind `~`) is passed in. All
+that is wrong comes back at once.
+"""
+
+import posixpath
+from collections.abc import Collection, Mapping
+
+import msgspec
+
+from fleetflow_tasks.config.model import (
+    Project,
+    RuntimeName,
+    Secret,
+    SecretSource,
+    Service,
+    Stage,
+    Volume,
+)
+from fleetflow_tasks.config.nearest import suggestion
+from fleetflow_tasks.errors import Place, Problem
+from fleetflow_tasks.plan import image
+from fleetflow_tasks.plan.model import QueueName, ResolvedDependency, ResolvedService
+from fleetflow_tasks.plan.waits import waits
+
+DOCKER = RuntimeName("docker")
+KUBERNETES = RuntimeName("kubernetes")
+CLOUDRUN = RuntimeName("cloudrun")
+
+NAMES = {
+    "docker": DOCKER,
+    "kubernetes": KUBERNETES,
+    "k8s": KUBERNETES,
+    "cloudrun": CLOUDRUN,
+    "cloud-run": CLOUDRUN,
+    "cloud_run": CLOUDRUN,
+}
+# A stage has one set of settings for all its runtimes; these keys mean something to one of them alone.
+_OWNER = {
+    "host": DOCKER,
+    "docker_host": DOCKER,
+    "namespace": KUBERNETES,
+    "context": KUBERNETES,
+    "project": CLOUDRUN,
+    "region": CLOUDRUN,
+}
+
+
+def resolve(
+    project: Project, stage: Stage, runtimes: "Runtimes", *, home: str | None = None
+) -> tuple[tuple[ResolvedService, ...], tuple[Problem, ...]]:
+    """The services in the stage's order, and what is wrong; with an error among the problems they are of no use.
+
+    home: the folder that `~` means; None where nobody can say, and a path that needs it is then an error.
+    """
+    dependencies, problems = waits(project, stage)
+    complaints = [*runtimes.problems, *problems]
+    services = tuple(
+        _resolved(
+            stage,
+            service,
+            runtime=runtimes.of(service),
+            depends_on=dependencies[service.name],
+            volumes=_volumes(service, project.root, home, complaints),
+            complaints=complaints,
+        )
+        for service in stage.services
+    )
+    return services, tuple(complaints)
+
+
+class Runtimes:
+    """Which runtime each service of a stage is for, with its settings and its queue.
+
+    runtime: what was asked for on the command line; beats what the stage says. A service's own word beats both.
+    known: names of runtimes beside the built-in ones.
+    """
+
+    def __init__(self, stage: Stage, *, runtime: str | None = None, known: Collection[str] = ()) -> None:
+        self._stage = stage
+        self._known = {**NAMES, **{name: RuntimeName(name) for name in known}}
+        self.problems: list[Problem] = []
+        self.default = (
+            self._named(runtime, None) if runtime is not None else self._named(stage.runtime.name, stage.runtime.place)
+        )
+        self._own = {
+            service.name: self._named(service.runtime, service.places.get("runtime") or service.places.get(""))
+            for service in stage.services
+            if service.runtime is not None
+        }
+
+    def of(self, service: Service) -> RuntimeName:
+        return self._own.get(service.name, self.default)
+
+    def options(self, runtime: RuntimeName) -> Mapping[str, str]:
+        """The stage's settings, without those that only another runtime understands."""
+        said = self._stage.runtime.options
+        return {key: said[key] for key in sorted(said) if _OWNER.get(key, runtime) == runtime}
+
+    def queue(self, runtime: RuntimeName) -> QueueName:
+        """Docker is local to a host: a named host has a queue of its own, which only the worker beside it serves."""
+        host = self.options(runtime).get("host") if runtime == DOCKER else None
+        return QueueName(f"{runtime}.{host}" if host else runtime)
+
+    def _named(self, text: str, place: Place | None) -> RuntimeName:
+        name = self._known.get(text)
+        if name is None:
+            fix = suggestion(text, self._known)
+            self.problems.append(
+                Problem(code="unknown-runtime", message=f"unknown runtime `{text}`", fix=fix, place=place)
+            )
+        return name or RuntimeName(text)
+
+
+def _resolved(
+    stage: Stage,
+    service: Service,
+    *,
+    runtime: RuntimeName,
+    depends_on: tuple[ResolvedDependency, ...],
+    volumes: tuple[Volume, ...],
+    complaints: list[Problem],
+) -> ResolvedService:
+    secrets, secret_refs = _secrets(service, complaints)
+    return ResolvedService(
+        name=service.name,
+        runtime=runtime,
+        image=_image(service, complaints),
+        ports=service.ports,
+        environment=_sorted({**stage.variables, **service.environment}),
+        secrets=secrets,
+        secret_refs=secret_refs,
+        volumes=volumes,
+        command=service.command,
+        entrypoint=service.entrypoint,
+        depends_on=depends_on,
+        healthcheck=service.healthcheck,
+        readiness=service.readiness,
+        restart=service.restart,
+        replicas=service.replicas,
+        resources=service.resources,
+        scaling=service.scaling,
+        labels=_sorted(service.labels),
+        ingress=service.ingress,
+        job=service.job,
+        rerun=service.rerun,
+        pull=service.pull,
+        timeout=service.timeout,
+        retries=service.retries,
+        options=_plain(service.options.get(runtime, {})),
+        env_from_stage=tuple(sorted(stage.variables.keys() - service.environment.keys())),
+        places=service.places,
+    )
+
+
+def _image(service: Service, complaints: list[Problem]) -> str:
+    try:
+        return str(image.named(service.name, service.image, service.version))
+    except image.ImageError as error:
+        place = service.places.get("image") or service.places.get("version") or service.places.get("")
+        complaints.append(
+            Problem(code="image-reference", message=f"service `{service.name}`: {error}", fix=error.fix, place=place)
+        )
+        return ""
+
+
+def _secrets(service: Service, complaints: list[Problem]) -> tuple[Mapping[str, Secret], Mapping[str, str]]:
+    values: dict[str, Secret] = {}
+    refs: dict[str, str] = {}
+    for name, source in sorted(service.secrets.items()):
+        if source.kind == "ref":
+            refs[name] = source.name
+        elif source.value is not None:
+            values[name] = source.value
+        else:
+            complaints.append(_without_value(service, name, source))
+    return values, refs
+
+
+def _without_value(service: Service, name: str, source: SecretSource) -> Problem:
+    kind, fix = _SECRET_WORDS[source.kind == "file"]
+    return Problem(
+        code="secret-without-value",
+        message=f"secret `{name}` of service `{service.name}` has no value: the {kind} `{source.name}` is not there",
+        fix=fix.format(source.name),
+        place=service.places.get(f"secrets.{name}") or service.places.get("secrets") or service.places.get(""),
+    )
+
+
+_SECRET_WORDS = {False: ("variable", "set `{}` before you call `flow`"), True: ("file", "write `{}`")}
+
+
+def _volumes(service: Service, root: str, home: str | None, complaints: list[Problem]) -> tuple[Volume, ...]:
+    volumes = []
+    for volume in service.volumes:
+        source = _absolute(volume.source, root, home) if volume.kind == "bind" else volume.source
+        if source is None:
+            complaints.append(_homeless(service, volume))
+        else:
+            volumes.append(msgspec.structs.replace(volume, source=source))
+    return tuple(volumes)
+
+
+def _absolute(source: str, root: str, home: str | None) -> str | None:
+    """None where only the machine of somebody else could say it: `~` without a known home, `~somebody`."""
+    if not source.startswith("~"):
+        return posixpath.normpath(posixpath.join(root, source))
+    if home is None or source[1:2] not in {"", "/"}:
+        return None
+    return posixpath.normpath(posixpath.join(home, source[2:]))
+
+
+def _homeless(service: Service, volume: Volume) -> Problem:
+    return Problem(
+        code="volume-home",
+        message=f"service `{service.name}`: whose home `{volume.source}` means is not known here",
+        fix="write the path in full, or relative to the project's root",
+        place=service.places.get("volumes") or service.places.get(""),
+    )
+
+
+def _sorted(values: Mapping[str, str]) -> Mapping[str, str]:
+    return {key: values[key] for key in sorted(values)}
+
+
+def _plain(options: Mapping[str, object]) -> Mapping[str, object]:
+    """Lists instead of tuples, as they come out of a plan's bytes, so that a runtime sees the same before and after."""
+    plain: Mapping[str, object] = msgspec.json.decode(msgspec.json.encode(options, order="deterministic"))
+    return plain

@@ -1,0 +1,419 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Engine: one typed method per API call, and its errors turned into ours.
+
+Only the SDK's low-level client is used, and it is imported with the first connection: planning and checking load no
+SDK. Every call has a timeout shorter than a lease, so that a worker which lost its step cannot change anything much
+later. Whether a failure may pass by itself is decided here and nowhere else.
+"""
+
+import queue
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from fleetflow_tasks.errors import Problem, UnavailableError
+from fleetflow_tasks.runtimes.base import DeployError
+from fleetflow_tasks.runtimes.docker.endpoints import Endpoint
+from fleetflow_tasks.runtimes.docker.stream import lines
+
+TIMEOUT = 15.0  # seconds for one call; stop adds the ten it may wait: still less than a lease
+GRACE = 10  # seconds between TERM and KILL inside one stop call, Docker's own default
+CONNECTIONS = 32  # kept open; a worker has at most this many step threads
+OLDEST = (1, 41)  # Engine 20.10
+NEWEST = (1, 47)  # what this module was tried with; a newer Engine still speaks it
+
+_OK = 200
+
+Trace = Callable[[str, str], None]  # told of each request: method, path
+
+_PASSING = (  # what a registry or an Engine says when trying again may help
+    "i/o timeout",
+    "tls handshake timeout",
+    "connection reset",
+    "connection refused",
+    "toomanyrequests",
+    "unexpected eof",
+    "temporary failure in name resolution",
+    "context deadline exceeded",
+    "client.timeout exceeded",
+    "service unavailable",
+    "bad gateway",
+)
+_RATE_LIMIT_PAUSE = 60.0  # seconds; registries count pulls per hours, so an early second try is a wasted one
+
+
+class EngineError(DeployError):
+    """The Engine refused, or did not answer. status: of HTTP, 0 where no answer came. answer: its own words."""
+
+    def __init__(
+        self, problem: Problem, *, status: int, answer: str, transient: bool = False, retry_after: float | None = None
+    ) -> None:
+        super().__init__(problem, transient=transient, retry_after=retry_after)
+        self.status = status
+        self.answer = answer
+
+
+def connect(found: Sequence[Endpoint], trace: Trace | None = None) -> "Client":
+    """A client of the first Engine among *found* that answers. Raises UnavailableError naming all that were tried."""
+    tried = []
+    for endpoint in found:
+        try:
+            return _connected(endpoint, trace)
+        except EngineError as error:
+            tried.append(f"{endpoint.url} ({endpoint.origin}): {error.answer}")
+    raise UnavailableError(
+        Problem(
+            code="no-engine",
+            message="no Docker Engine answers" + (f" at {found[0].url}" if len(found) == 1 else ""),
+            cause=tuple(tried) or ("no DOCKER_HOST, no docker context, and none of the usual sockets exists",),
+            fix="start Docker, or say where it is: DOCKER_HOST=unix:///path/docker.sock",
+        )
+    )
+
+
+def _connected(endpoint: Endpoint, trace: Trace | None) -> "Client":
+    try:
+        from docker.api.client import APIClient
+        from docker.errors import DockerException
+    except ModuleNotFoundError as missing:
+        raise UnavailableError(
+            Problem(
+                code="runtime-not-installed",
+                message=f"the runtime `docker` is not installed: Python module `{missing.name}` is missing",
+                fix="run `pip install 'fleetflow[docker]'`",
+            )
+        ) from missing
+
+    def session(version: str) -> Any:
+        return APIClient(
+            base_url=endpoint.url,
+            version=version,
+            timeout=TIMEOUT,
+            max_pool_size=CONNECTIONS,
+            use_ssh_client=endpoint.url.startswith("ssh://"),
+            tls=_tls(endpoint),
+        )
+
+    try:
+        first = Client(session(_spoken(OLDEST)), endpoint, trace)
+    except (DockerException, OSError, ssl.SSLError) as error:
+        raise _lost("reach the Engine", error) from error
+    newest = first.newest()
+    if newest < OLDEST:
+        first.close()
+        raise UnavailableError(
+            Problem(
+                code="engine-too-old",
+                message=f"the Docker Engine at {endpoint.url} is too old: it speaks API {_spoken(newest)}",
+                fix=f"update it: FleetFlow needs API {_spoken(OLDEST)}, Engine 20.10",
+            )
+        )
+    if newest == OLDEST:
+        return first
+    first.close()
+    return Client(session(_spoken(min(newest, NEWEST))), endpoint, trace)
+
+
+def _spoken(version: tuple[int, int]) -> str:
+    return f"{version[0]}.{version[1]}"
+
+
+def _tls(endpoint: Endpoint) -> Any:
+    if not endpoint.certificates:
+        return False
+    from docker.tls import TLSConfig
+
+    folder = Path(endpoint.certificates)
+    return TLSConfig(
+        client_cert=(str(folder / "cert.pem"), str(folder / "key.pem")), ca_cert=str(folder / "ca.pem"), verify=True
+    )
+
+
+class Client:
+    """One Engine. What it answers is handed on as it came; `observe` gives it types. Safe for many threads."""
+
+    def __init__(self, api: Any, endpoint: Endpoint, trace: Trace | None = None) -> None:
+        self.endpoint = endpoint
+        self._api = api
+        if trace is not None:
+
+            def told(response: Any, *_: object, **__: object) -> None:
+                trace(response.request.method, response.request.path_url)
+
+            api.hooks["response"].append(told)
+
+    @property
+    def local(self) -> bool:
+        """Whether the Engine shares this machine's files and network, as far as its address tells."""
+        return self.endpoint.url.startswith(("unix://", "http+unix://"))
+
+    @property
+    def version(self) -> tuple[int, int]:
+        return _number(self._api.api_version)
+
+    def newest(self) -> tuple[int, int]:
+        """The newest API that the Engine speaks. `_ping` costs 1 ms; `version` asks containerd and costs 20."""
+        with _told("reach the Engine"):
+            answer = self._api.get(f"{self._api.base_url}/_ping", timeout=TIMEOUT)
+        return _number(answer.headers.get("Api-Version", "0.0"))
+
+    def identity(self) -> str:
+        with _told("ask the Engine who it is"):
+            return str(self._api.info()["ID"])
+
+    def close(self) -> None:
+        self._api.close()
+
+    # --- looking
+
+    def containers(self, labels: Mapping[str, str] | None = None) -> object:
+        with _told("list containers"):
+            return self._api.containers(all=True, filters=_by(labels or {}))
+
+    def container(self, name: str) -> object | None:
+        with _told(f"look at container `{name}`"):
+            return _found(lambda: self._api.inspect_container(name))
+
+    def networks(self, labels: Mapping[str, str] | None = None, name: str = "") -> object:
+        with _told("list networks"):
+            return self._api.networks(names=[name] if name else None, filters=_by(labels or {}))
+
+    def volumes(self, labels: Mapping[str, str]) -> object:
+        with _told("list volumes"):
+            return self._api.volumes(filters=_by(labels))
+
+    def volume(self, name: str) -> object | None:
+        with _told(f"look at volume `{name}`"):
+            return _found(lambda: self._api.inspect_volume(name))
+
+    def image(self, reference: str) -> object | None:
+        with _told(f"look at image `{reference}`"):
+            return _found(lambda: self._api.inspect_image(reference))
+
+    def published(self, reference: str) -> object:
+        """What the registry holds under *reference* now, asked through the Engine."""
+        with _told(f"ask the registry for `{reference}`"):
+            return self._api.inspect_distribution(reference)
+
+    def tail(self, name: str, number: int) -> tuple[str, ...]:
+        """The last lines that a container wrote, on either stream."""
+        with self.log(name, tail=number, timestamps=False) as texts:
+            return tuple(text for _, text in texts)
+
+    @contextmanager
+    def log(
+        self,
+        name: str,
+        *,
+        tail: int | None = None,
+        since: float | None = None,
+        follow: bool = False,
+        timestamps: bool = True,
+    ) -> Iterator[Iterator[tuple[str, str]]]:
+        """(stream, line) as a container wrote them, with the Engine's time in front of each where *timestamps* asks.
+
+        The SDK's own reader asks for the container first, and mixes the two streams.
+        """
+        params = {
+            "stdout": 1,
+            "stderr": 1,
+            "follow": int(follow),
+            "timestamps": int(timestamps),
+            "tail": "all" if tail is None else str(tail),
+            **({} if since is None else {"since": f"{since:.9f}"}),
+        }
+        doing = f"read the output of container `{name[:12]}`"
+        url = f"{self._api.base_url}/v{self._api.api_version}/containers/{name}/logs"
+        with _told(doing):
+            response = self._api.get(url, params=params, stream=True, timeout=(TIMEOUT, None if follow else TIMEOUT))
+        try:
+            if response.status_code != _OK:
+                raise _refused(doing, response.status_code, _message(response), response.headers)
+            yield lines(response.raw)
+        finally:
+            response.close()
+
+    # --- adding
+
+    def pull(self, reference: str, platform: str, tick: Callable[[], None]) -> Iterator[object]:
+        """Pull an image; yields the Engine's progress objects. *tick* is called every second, and may raise to stop."""
+        progress: queue.Queue[object] = queue.Queue()
+        stopped = threading.Event()
+        reader = threading.Thread(target=self._pulled, args=(reference, platform, progress, stopped), daemon=True)
+        reader.start()
+        try:
+            while True:
+                with suppress(queue.Empty):
+                    line = progress.get(timeout=1.0)
+                    if line is None:
+                        return
+                    if isinstance(line, EngineError):
+                        raise line
+                    yield line
+                tick()
+        finally:
+            stopped.set()
+
+    def _pulled(self, reference: str, platform: str, progress: "queue.Queue[object]", stopped: threading.Event) -> None:
+        """In a thread of its own: a registry may be silent for longer than a step may go without a checkpoint."""
+        doing = f"pull image `{reference}`"
+        try:
+            with _told(doing):
+                for line in self._api.pull(reference, stream=True, decode=True, platform=platform or None):
+                    if stopped.is_set():
+                        return
+                    if "errorDetail" in line or "error" in line:  # inside an answer that began with 200
+                        raise _refused(doing, 500, str(line.get("error") or line["errorDetail"].get("message")), {})
+                    progress.put(line)
+        except EngineError as error:
+            progress.put(error)
+        else:
+            progress.put(None)
+
+    def create_container(self, name: str, config: Mapping[str, object], platform: str) -> str:
+        with _told(f"create container `{name}`"):
+            return str(self._api.create_container_from_config(dict(config), name=name, platform=platform or None)["Id"])
+
+    def create_network(self, name: str, labels: Mapping[str, str]) -> str:
+        with _told(f"create network `{name}`"):
+            return str(self._api.create_network(name, driver="bridge", labels=dict(labels), check_duplicate=True)["Id"])
+
+    # --- changing
+
+    def start(self, container: str) -> None:
+        with _told("start the container"):
+            self._api.start(container)
+
+    def stop(self, container: str, grace: int = GRACE) -> None:
+        with _told("stop the container"):
+            self._api.stop(container, timeout=grace)
+
+    def kill(self, container: str, signal: str) -> None:
+        with _told(f"send {signal} to the container"):
+            self._api.kill(container, signal=signal)
+
+    def restart_policy(self, container: str, policy: str) -> None:
+        with _told("change the restart policy"):
+            self._api.update_container(container, restart_policy={"Name": policy})
+
+    def limits(self, container: str, limits: Mapping[str, object]) -> None:
+        url = f"{self._api.base_url}/v{self._api.api_version}/containers/{container}/update"
+        with _told("change the limits"):
+            response = self._api.post(url, json=dict(limits), timeout=TIMEOUT)
+            if response.status_code != _OK:
+                raise _refused("change the limits", response.status_code, _message(response), response.headers)
+
+    def rename(self, container: str, name: str) -> None:
+        with _told(f"rename the container to `{name}`"):
+            self._api.rename(container, name)
+
+    def remove(self, container: str, *, force: bool) -> None:
+        """Gone is good: an absent container, or one whose removal is under way, is no error. Takes anonymous volumes."""
+        with _told("remove the container"):
+            _found(lambda: self._api.remove_container(container, v=True, force=force))
+
+    def remove_network(self, network: str) -> None:
+        with _told("remove the network"):
+            _found(lambda: self._api.remove_network(network))
+
+    def remove_volume(self, name: str) -> None:
+        with _told(f"remove volume `{name}`"):
+            _found(lambda: self._api.remove_volume(name))
+
+
+def _by(labels: Mapping[str, str]) -> Mapping[str, list[str]]:
+    return {"label": [f"{name}={value}" for name, value in labels.items()]} if labels else {}
+
+
+def _number(version: str) -> tuple[int, int]:
+    major, _, minor = version.partition(".")
+    return int(major), int(minor)
+
+
+@contextmanager
+def _told(doing: str) -> Iterator[None]:
+    """Turn what the SDK raises while *doing* into an EngineError."""
+    import docker.errors
+    import requests.exceptions
+    import urllib3.exceptions
+
+    try:
+        yield
+    except docker.errors.APIError as error:
+        status = error.status_code or 0
+        headers = error.response.headers if error.response is not None else {}
+        raise _refused(doing, status, str(error.explanation or error), headers) from error
+    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        raise _lost(doing, error) from error
+    except docker.errors.DockerException as error:
+        raise _refused(doing, 400, str(error), {}) from error
+
+
+def _found(ask: Callable[[], object]) -> object | None:
+    """What *ask* answers; None where there is no such thing, or where its removal is already under way."""
+    import docker.errors
+
+    try:
+        return ask()
+    except docker.errors.APIError as error:
+        if error.status_code == 404 or (error.status_code == 409 and "already in progress" in str(error.explanation)):
+            return None
+        raise
+
+
+def _refused(doing: str, status: int, answer: str, headers: Mapping[str, str]) -> EngineError:
+    said = answer.strip().lower()
+    waits = headers.get("Retry-After", "")
+    pause = float(waits) if waits.isdigit() else _RATE_LIMIT_PAUSE if "toomanyrequests" in said else None
+    return EngineError(
+        Problem(code="engine-refused", message=f"the Docker Engine did not {doing}: {answer.strip()}"),
+        status=status,
+        answer=answer.strip(),
+        transient=passes(status, said),
+        retry_after=pause,
+    )
+
+
+def passes(status: int, said: str) -> bool:
+    """Whether an answer may be another one by itself in a while. *said* is in lower case."""
+    if "already allocated" in said or "address already in use" in said:
+        return False  # somebody holds the port, and will go on holding it
+    if status in {429, 502, 503, 504}:
+        return True
+    return status >= 500 and any(words in said for words in _PASSING)
+
+
+def _lost(doing: str, error: Exception) -> EngineError:
+    reason = _innermost(error)
+    return EngineError(
+        Problem(
+            code="engine-lost",
+            message=f"the Docker Engine did not answer while asked to {doing}: {reason}",
+            fix="see that it runs: `docker info`",
+        ),
+        status=0,
+        answer=reason,
+        transient=True,
+    )
+
+
+def _innermost(error: BaseException) -> str:
+    """The words of the system's own error, without the layers of HTTP libraries around it."""
+    seen: BaseException = error
+    while True:
+        inner = seen.__cause__ or seen.__context__ or next((a for a in seen.args if isinstance(a, BaseException)), None)
+        if inner is None:
+            break
+        seen = inner
+    words = seen.strerror if isinstance(seen, OSError) and seen.strerror else str(seen)
+    return words or type(seen).__name__
+
+
+def _message(response: Any) -> str:
+    try:
+        return str(response.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return str(response.text)

@@ -1,0 +1,394 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Desired and observed -> operations, each decision with its cause. Pure; prints itself.
+
+How a container is replaced, and why in this order:
+
+    overlap   start new · wait · stop old · rename · rename · remove old
+    swap      old's restart policy off · stop old · start new · wait · rename · rename · remove old
+
+The swap is for what two containers cannot share: a published port, a volume that is written. The policy goes off first,
+because an Engine that restarts in the middle would otherwise bring the old one back to its port. Renames come last:
+containers are found by label, so a crash between any two calls leaves something that the next run understands, and what
+it understands is in `_settled`. If the new one fails, `undo` is carried out instead: the same old container runs again.
+
+A label cannot be changed, so a container's hash would lie if its settings were changed in place and then changed back.
+Therefore the values of limits are not in the hash; a service that has limits is inspected for them, and they alone are
+changed in place. Every other change replaces the container.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import msgspec
+
+from fleetflow_tasks.config.model import Data, ServiceName
+from fleetflow_tasks.runtimes.base import Change, ChangeKind
+from fleetflow_tasks.runtimes.docker.desired import NEXT, PREVIOUS, Definition, hashed
+from fleetflow_tasks.runtimes.docker.observe import Container
+
+_ALIVE = {"running", "paused", "restarting"}
+_JUST_STARTED = ("Up Less than a second", "Up 1 second")  # the Engine's words
+_ONE_CALL = 10.0  # seconds that one stop call may wait; more is waited for outside of a call
+
+# Operations name a container by the name it has at that moment; `apply` knows the ids.
+
+
+class Create(Data, frozen=True, kw_only=True, tag="create"):
+    name: str
+
+
+class Start(Data, frozen=True, kw_only=True, tag="start"):
+    name: str
+
+
+class Signal(Data, frozen=True, kw_only=True, tag="signal"):
+    name: str
+    signal: str
+
+
+class Stop(Data, frozen=True, kw_only=True, tag="stop"):
+    """grace: seconds between the stop signal and KILL."""
+
+    name: str
+    grace: int
+
+
+class Rename(Data, frozen=True, kw_only=True, tag="rename"):
+    name: str
+    to: str
+
+
+class Remove(Data, frozen=True, kw_only=True, tag="remove"):
+    name: str
+
+
+class Policy(Data, frozen=True, kw_only=True, tag="policy"):
+    name: str
+    policy: str
+
+
+class Limit(Data, frozen=True, kw_only=True, tag="limit"):
+    name: str
+    limits: Mapping[str, int]
+
+
+class AwaitReady(Data, frozen=True, kw_only=True, tag="await-ready"):
+    name: str
+
+
+class AwaitEnd(Data, frozen=True, kw_only=True, tag="await-end"):
+    """Until it has ended, at most *seconds*."""
+
+    name: str
+    seconds: float
+
+
+Operation = Create | Start | Signal | Stop | Rename | Remove | Policy | Limit | AwaitReady | AwaitEnd
+
+
+class Decision(Data, frozen=True, kw_only=True):
+    """What to do, and what to do instead of the rest where a part of it fails.
+
+    serving: the name of the container that serves while and after the new one fails; "" where there is none.
+    """
+
+    change: Change
+    forward: tuple[Operation, ...] = ()
+    undo: tuple[Operation, ...] = ()
+    serving: str = ""
+
+    def describe(self) -> str:
+        """One line per operation, as people read it."""
+        head = f"{self.change.kind}: {self.change.cause}" if self.change.cause else self.change.kind
+        lines = [head, *(f"  {said(operation)}" for operation in self.forward)]
+        return "\n".join([*lines, *(f"  or else {said(operation)}" for operation in self.undo)])
+
+
+def said(operation: Operation) -> str:
+    match operation:
+        case Create(name=name):
+            return f"create {name}"
+        case Start(name=name):
+            return f"start {name}"
+        case Signal(name=name, signal=signal):
+            return f"send {signal} to {name}"
+        case Stop(name=name, grace=grace):
+            return f"stop {name} within {grace} s"
+        case Rename(name=name, to=to):
+            return f"rename {name} to {to}"
+        case Remove(name=name):
+            return f"remove {name}"
+        case Policy(name=name, policy=policy):
+            return f"set the restart policy of {name} to {policy}"
+        case Limit(name=name, limits=limits):
+            return f"set limits of {name}: " + ", ".join(f"{key}={value}" for key, value in sorted(limits.items()))
+        case AwaitReady(name=name):
+            return f"wait until {name} is ready"
+        case AwaitEnd(name=name, seconds=seconds):
+            return f"wait until {name} has ended, at most {seconds:g} s"
+
+
+def decide(
+    desired: Definition, image: str, containers: Sequence[Container], *, run: str = "", network: str = ""
+) -> Decision:
+    """What makes *containers*, those of one service, into what is desired.
+
+    image: the id behind the desired reference. run: whose deployment this is, for `rerun "always"`.
+    network: the id of the stage's network, "" where it was not asked for.
+    """
+    current, following, first, last = _settled(desired.name, containers)
+    if current is None:
+        return _created(desired)
+    cause = unfit(desired, image, current, run=run, network=network)
+    if not cause:
+        decision = _kept(desired, current, following)
+    else:
+        ready = following is not None and not unfit(desired, image, following, run=run, network=network)
+        decision = _replaced(desired, current, following, cause, usable=ready)
+    return _tidied(decision, first, last)
+
+
+def prepared(
+    desired: Definition, image: str, containers: Sequence[Container], *, run: str, network: str = ""
+) -> tuple[Operation, ...]:
+    """What can be done before the deployment: adds only, and replaces what was itself only prepared."""
+    names = {container.name: container for container in containers}
+    if not names:
+        return (Create(name=desired.name),)
+    current, following = names.get(desired.name), names.get(desired.name + NEXT)
+    fits = [c for c in (current, following) if c and not unfit(desired, image, c, run=run, network=network)]
+    if fits or current is None:
+        return ()
+    create = Create(name=desired.name + NEXT)
+    if following is None:
+        return (create,)
+    return () if following.state in _ALIVE else (Remove(name=following.name), create)
+
+
+def removed(containers: Collection[Container]) -> tuple[Operation, ...]:
+    """Stop and remove all of *containers*."""
+    return tuple(operation for container in containers for operation in (*_stopped(container), _gone(container)))
+
+
+def superfluous(wanted: Collection[ServiceName], containers: Sequence[Container]) -> tuple[Container, ...]:
+    """Which of a stage's *containers* the plan does not hold: other services, and leftovers beside the named one."""
+    names = {container.name for container in containers}
+    return tuple(
+        container
+        for container in containers
+        if container.mark.service not in wanted
+        or (_base(container.name) != container.name and _base(container.name) in names)
+    )
+
+
+def newer(containers: Sequence[Container], generation: int) -> Container | None:
+    """One that a later run than *generation* made: this run is stale and must not touch anything."""
+    return next((container for container in containers if container.mark.generation > generation), None)
+
+
+def unfit(desired: Definition, image: str, container: Container, *, run: str = "", network: str = "") -> str:
+    """Why *container* is not what is desired, limits aside; "" where it is."""
+    if container.state in {"dead", "removing"}:
+        return f"the container is {container.state}"
+    if container.mark.hash != hashed(desired, image):
+        return _changed(desired, image, container)
+    if desired.network not in container.networks:
+        return f"not on network `{desired.network}`"
+    joined = container.networks[desired.network]
+    if network and joined and joined != network and container.state not in _ALIVE and not desired.job:
+        return f"network `{desired.network}` was made anew"
+    if container.state == "exited" and desired.job:
+        if container.exit != 0:
+            return f"it ended with exit code {container.exit}"
+        if desired.rerun and container.mark.run != run:
+            return 'rerun "always"'
+    return ""
+
+
+def _changed(desired: Definition, image: str, container: Container) -> str:
+    if not container.mark.hash:
+        return "made by another tool, now adopted"
+    if container.reference != desired.image:
+        return f"image changed: {container.reference} -> {desired.image}"
+    if container.image != image:
+        return f"image changed: `{desired.image}` is another one now"
+    return "configuration changed"
+
+
+def _settled(
+    name: str, containers: Sequence[Container]
+) -> tuple[Container | None, Container | None, tuple[Operation, ...], tuple[Operation, ...]]:
+    """(the one that counts, the one prepared to follow it, what to do first, what to do last).
+
+    Reads back where an interrupted replacement stands: `.prev` beside `.next` means that the new one was ready.
+    """
+    names = {container.name: container for container in containers}
+    current = names.pop(name, None)
+    following = names.pop(name + NEXT, None)
+    first: tuple[Operation, ...] = ()
+    if current is None and following is not None:
+        current, following = following, None
+    elif current is None and names:
+        current = names.pop(max(names.values(), key=lambda each: (each.state in _ALIVE, each.created)).name)
+    if current is not None and current.name != name:
+        first = (Rename(name=current.name, to=name),)
+        current = msgspec.structs.replace(current, name=name)
+    previous = names.pop(name + PREVIOUS, None)  # its name is needed again, and it serves nobody any more
+    return current, following, (*first, *removed([previous] if previous else [])), removed(list(names.values()))
+
+
+def _tidied(decision: Decision, first: tuple[Operation, ...], last: tuple[Operation, ...]) -> Decision:
+    if not first and not last:
+        return decision
+    change = decision.change
+    if change.kind == "none":
+        change = Change(kind="update", cause="an interrupted replacement is brought to its end")
+    return msgspec.structs.replace(decision, change=change, forward=(*first, *decision.forward, *last))
+
+
+def _created(desired: Definition) -> Decision:
+    name = desired.name
+    return Decision(
+        change=Change(kind="run" if desired.job else "create", cause="not there"),
+        forward=(Create(name=name), Start(name=name), AwaitReady(name=name)),
+    )
+
+
+def _kept(desired: Definition, current: Container, following: Container | None) -> Decision:
+    """It is what is desired, but may not run, or not well."""
+    name = current.name
+    restored: tuple[Operation, ...] = ()
+    tidy: tuple[Operation, ...] = ()
+    if following is not None:  # an interrupted swap: the policy may be off, and `.next` is not wanted any more
+        tidy = removed([following])
+    if current.state != "created" and current.restart != "no" and (following is not None or current.state == "exited"):
+        restored = (Policy(name=name, policy=current.restart),)
+    awaited = AwaitReady(name=name)
+
+    def kept(kind: ChangeKind, cause: str, *forward: Operation) -> Decision:
+        if kind == "none" and tidy:
+            kind, cause = "update", "an interrupted replacement is tidied up"
+        return Decision(change=Change(kind=kind, cause=cause), forward=(*tidy, *forward))
+
+    if desired.job:
+        match current.state:
+            case "exited":
+                return kept("none", "")
+            case "created":
+                return kept("run", "prepared, not started yet", Start(name=name), awaited)
+            case _:
+                return kept("run", "still running", awaited)
+    limit = _limited(desired, current)
+    match current.state:
+        case "exited":
+            cause = f"stopped (exit code {current.exit})"
+            return kept("start", cause, *limit, *restored, Start(name=name), awaited)
+        case "created":
+            return kept("create", "prepared, not started yet", *limit, Start(name=name), awaited)
+        case "running" if current.health == "starting":
+            return kept("start", "still starting", *restored, *limit, awaited)
+        case "running" if current.health != "unhealthy":
+            check = (awaited,) if desired.readiness or current.text.startswith(_JUST_STARTED) else ()
+            if limit:
+                return kept("update", "limits changed", *restored, *limit, *check)
+            return kept("none", "", *restored, *check)
+        case _:
+            cause = "unhealthy" if current.state == "running" else f"it is {current.state}"
+            again = (*_stopped(current), *limit, *restored, Start(name=name), awaited)
+            return kept("start", cause, *again)
+
+
+def _limited(desired: Definition, current: Container) -> tuple[Operation, ...]:
+    if current.limits is None:
+        return ()
+    held = current.limits
+    differing = {key: value for key, value in desired.limits.items() if held.get(key) != value}
+    return (Limit(name=current.name, limits=differing),) if differing else ()
+
+
+def _replaced(
+    desired: Definition, current: Container, following: Container | None, cause: str, *, usable: bool
+) -> Decision:
+    """usable: *following* is what is desired already, prepared by this run or left by an interrupted one."""
+    new, old = desired.name + NEXT, current.name
+    shared = _shared(desired, current) if current.state in _ALIVE else ""
+    waiting = following.state if following is not None and usable else ""
+    forward: list[Operation] = []
+    if following is not None and not usable:
+        forward += removed([following])
+    if not usable:
+        forward.append(Create(name=new))
+    if shared:
+        forward += [Policy(name=old, policy="no")] if current.restart != "no" else []
+        forward += _stopped(current)
+    if waiting != "running" and not (desired.job and waiting == "exited"):
+        forward.append(Start(name=new))
+    forward.append(AwaitReady(name=new))
+    if not shared:
+        forward += _stopped(current)
+    forward += [Rename(name=old, to=old + PREVIOUS), Rename(name=new, to=old), Remove(name=old + PREVIOUS)]
+    kind: ChangeKind = "run" if desired.job else "replace"
+    return Decision(
+        change=Change(kind=kind, cause=cause + _lost(desired, current), downtime=_downtime(shared)),
+        forward=tuple(forward),
+        undo=_undone(desired, current, new, overlap=current.state in _ALIVE and not shared),
+        serving="" if desired.job or current.state == "created" else old,
+    )
+
+
+def _undone(desired: Definition, current: Container, new: str, *, overlap: bool) -> tuple[Operation, ...]:
+    """A job's failed container stays for its output to be read; the next run replaces it."""
+    if desired.job:
+        return ()
+    if overlap:
+        return (Remove(name=new),)
+    if current.state == "created":
+        return (Remove(name=new),)
+    policy = (Policy(name=current.name, policy=current.restart),) if current.restart != "no" else ()
+    return (*policy, Remove(name=new), Start(name=current.name))
+
+
+def _shared(desired: Definition, current: Container) -> str:
+    """What the old and the new container cannot both have, as words for `downtime`; "" where they can run at once."""
+    kept = {
+        f"{current.chosen[inside]}/{inside.rpartition('/')[2]}" for inside in desired.choose if inside in current.chosen
+    }
+    if {*desired.fixed_ports, *kept} & set(current.ports):
+        return "published port"
+    written = {mount.source for mount in current.mounts if mount.writable}
+    for source in sorted(set(desired.writable) & written):
+        return f"volume `{source}`"
+    return ""
+
+
+def _downtime(shared: str) -> str:
+    return f"~1 s: {shared}" if shared else "none"
+
+
+def _lost(desired: Definition, current: Container) -> str:
+    """Anonymous volumes go with their container; somebody may have thought otherwise."""
+    held = sorted(mount.target for mount in current.mounts if mount.anonymous)
+    return (
+        f"; what the old one kept at {', '.join(held)} (anonymous volume) goes with it"
+        if held and not desired.job
+        else ""
+    )
+
+
+def _stopped(container: Container) -> tuple[Operation, ...]:
+    if container.state not in _ALIVE:
+        return ()
+    if container.grace <= _ONE_CALL:
+        return (Stop(name=container.name, grace=int(container.grace)),)
+    return (
+        Signal(name=container.name, signal=container.signal),
+        AwaitEnd(name=container.name, seconds=container.grace),
+        Stop(name=container.name, grace=0),
+    )
+
+
+def _gone(container: Container) -> Operation:
+    return Remove(name=container.name)
+
+
+def _base(name: str) -> str:
+    return name.removesuffix(NEXT).removesuffix(PREVIOUS)

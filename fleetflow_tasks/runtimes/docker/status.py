@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What runs now, as `flow ps` shows it."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from fleetflow_tasks.config.model import RuntimeName, ServiceName
+from fleetflow_tasks.plan.model import Plan, ResolvedService
+from fleetflow_tasks.runtimes.base import ServiceState, ServiceStatus
+from fleetflow_tasks.runtimes.docker import observe
+from fleetflow_tasks.runtimes.docker.client import Client
+from fleetflow_tasks.runtimes.docker.desired import NEXT, PREVIOUS
+from fleetflow_tasks.runtimes.docker.observe import Container, State
+
+_DOCKER = RuntimeName("docker")
+_ASKED_TO_END = {0, 137, 143}  # exit codes of a service that somebody stopped
+
+
+def told(
+    client: Client,
+    plan: Plan,
+    services: Sequence[ResolvedService],
+    containers: Sequence[Container],
+    drifted: Collection[ServiceName],
+) -> tuple[ServiceStatus, ...]:
+    """One line for each service that the plan or the Engine holds, by name."""
+    jobs = {service.name for service in services if service.job}
+    lines = {s.name: ServiceStatus(service=s.name, state="missing", runtime=_DOCKER, image=s.image) for s in services}
+    known = set(lines)
+    for container in sorted(containers, key=_rank):
+        name = container.mark.service
+        if name is None or (name in lines and lines[name].state != "missing"):
+            continue
+        state = observe.state(client, container.id)
+        if state is not None:
+            drift = name in drifted or name not in known
+            lines[name] = line(name, container, state, job=name in jobs, drift=drift)
+    return tuple(lines[name] for name in sorted(lines))
+
+
+def line(name: ServiceName, container: Container, state: State, *, job: bool, drift: bool) -> ServiceStatus:
+    running = state.status == "running"
+    return ServiceStatus(
+        service=name,
+        state=service_state(state, job=job),
+        runtime=_DOCKER,
+        text=container.text,
+        image=container.reference or container.shown,
+        ports=container.bindings,
+        since=seconds(state.started if running else state.ended),
+        restarts=state.restarts,
+        drift=drift,
+        run=container.mark.run,
+    )
+
+
+def service_state(state: State, *, job: bool) -> ServiceState:
+    match state.status:
+        case "running":
+            return {"unhealthy": "unhealthy", "starting": "starting"}.get(state.health, "running")  # type: ignore[return-value]
+        case "restarting":
+            return "restarting"
+        case "exited" if job:
+            return "completed" if state.exit == 0 else "failed"
+        case "exited":
+            return "stopped" if state.exit in _ASKED_TO_END and not state.out_of_memory else "failed"
+        case "dead":
+            return "failed"
+        case _:
+            return "stopped"
+
+
+def seconds(text: str) -> float | None:
+    """Unix seconds of one of the Engine's times; None for the year 1, its word for never."""
+    if not text or text.startswith("0001-"):
+        return None
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return None
+
+
+def _rank(container: Container) -> tuple[bool, bool, int]:
+    """The one that people mean first: by its plain name, then the one that runs, then the newest."""
+    beside = container.name.endswith((NEXT, PREVIOUS))
+    return beside, container.state != "running", -container.created

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Carries a decision out, waits where it says so, and turns round where a part of it fails."""
+
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+import msgspec
+
+from fleetflow_tasks.errors import Problem
+from fleetflow_tasks.plan.model import Plan, ResolvedService
+from fleetflow_tasks.runtimes.base import Attempt, DeployError, Outcome
+from fleetflow_tasks.runtimes.docker import explain, observe
+from fleetflow_tasks.runtimes.docker.apply import Hands
+from fleetflow_tasks.runtimes.docker.client import Client, EngineError
+from fleetflow_tasks.runtimes.docker.decide import AwaitEnd, AwaitReady, Create, Decision, Operation, Start, said
+from fleetflow_tasks.runtimes.docker.desired import Definition, Json, sent
+from fleetflow_tasks.runtimes.docker.observe import Container
+from fleetflow_tasks.runtimes.docker.ports import chosen
+from fleetflow_tasks.runtimes.docker.probe import Probe
+from fleetflow_tasks.runtimes.labels import Mark
+from fleetflow_tasks.runtimes.ready import Ready, Verdict, Waiting, wait
+
+_SPARE = 10.0  # seconds of an attempt kept back for turning round; a fifth of the time where that is less
+
+
+class Work:
+    """One attempt at one service."""
+
+    TRIES = 6  # looks anew that often when the world changed in between: a port or a name taken by somebody else
+
+    def __init__(
+        self,
+        client: Client,
+        plan: Plan,
+        service: ResolvedService,
+        desired: Definition,
+        image: str,
+        attempt: Attempt,
+        *,
+        choosing: threading.Lock,
+    ) -> None:
+        self._client = client
+        self._plan = plan
+        self._service = service
+        self._desired = desired
+        self._image = image
+        self._attempt = attempt
+        self._choosing = choosing
+        self._avoid: set[int] = set()
+        self._last = Problem(code="busy", message=f"`{service.name}` changes while it is being deployed")
+
+    def prepared(self, operations: Sequence[Operation], containers: Sequence[Container]) -> None:
+        """Raises DeployError with the cause; a container of ours that appeared meanwhile is no failure."""
+        hands = self._hands(containers)
+        for operation in operations:
+            try:
+                self._do(hands, operation, containers)
+            except EngineError as error:
+                if not self._appeared(operation, error):
+                    raise self._explained(operation, error) from error
+
+    def deployed(self, decision: Decision, containers: Sequence[Container]) -> Outcome | None:
+        """The outcome, or None: the world changed in between, look again. Raises DeployError."""
+        hands = self._hands(containers)
+        for operation in decision.forward:
+            try:
+                self._do(hands, operation, containers)
+            except EngineError as error:
+                if error.transient:
+                    raise
+                if self._moved(operation, error, hands) or self._appeared(operation, error):
+                    return None
+                raise self._turned_round(self._explained(operation, error), decision, hands, containers) from error
+            except DeployError as error:
+                raise self._turned_round(error, decision, hands, containers) from error
+        change = decision.change
+        return Outcome(
+            changed=change.kind != "none",
+            text=f"{_PAST[change.kind]}: {change.cause}" if change.kind in _WITH_CAUSE else _PAST[change.kind],
+            facts={"image": self._image, "container": self._desired.name},
+        )
+
+    def gave_up(self) -> Problem:
+        return self._last
+
+    def _hands(self, containers: Sequence[Container]) -> Hands:
+        return Hands(self._client, containers, lambda: self._request(containers), self._desired.platform)
+
+    def _request(self, containers: Sequence[Container]) -> Json:
+        mark = Mark(
+            project=self._plan.project,
+            stage=self._plan.stage,
+            service=self._service.name,
+            run=self._attempt.run,
+            generation=self._attempt.generation,
+        )
+        ports = chosen(self._client, self._desired, containers, self._avoid)
+        return sent(self._desired, mark, image=self._image, ports=ports, version=self._client.version)
+
+    def _do(self, hands: Hands, operation: Operation, containers: Sequence[Container]) -> None:
+        match operation:
+            case AwaitReady(name=name):
+                self._await_ready(hands.id(name))
+            case AwaitEnd(name=name, seconds=seconds):
+                await_end(self._client, hands.id(name), seconds, self._attempt)
+            case Create():
+                self._attempt.report("creating the container")
+                with self._choosing if self._desired.choose else nullcontext():
+                    self._attempt.checkpoint()
+                    hands(operation)
+            case _:
+                self._attempt.report(said(operation))
+                self._attempt.checkpoint()
+                hands(operation)
+
+    def _await_ready(self, container: str) -> None:
+        probe = Probe(self._client, container, self._desired)
+        spare = min(_SPARE, self._service.timeout / 5)
+        deadline = min(self._attempt.deadline - spare, time.monotonic() + self._service.timeout)
+        verdict: Verdict = wait(probe, self._attempt, deadline=deadline)
+        if isinstance(verdict, Ready):
+            return
+        why = (
+            f"after {self._service.timeout:g} s still {verdict.text}" if isinstance(verdict, Waiting) else verdict.text
+        )
+        lines = explain.last_lines(self._client, container) if probe.state else ()
+        raise DeployError(explain.masked(explain.unready(self._service, probe.state, lines, why), self._service))
+
+    def _moved(self, operation: Operation, error: EngineError, hands: Hands) -> bool:
+        """A port that we chose was taken before the start: give the container up, and choose another."""
+        port = explain.taken_port(error.answer)
+        fixed = {number.partition("/")[0] for number in self._desired.fixed_ports}
+        if not isinstance(operation, Start) or port is None or str(port) in fixed:
+            return False
+        self._last = explain.port_taken(self._service, port, "")
+        self._avoid.add(port)
+        self._client.remove(hands.id(operation.name), force=True)
+        return True
+
+    def _appeared(self, operation: Operation, error: EngineError) -> bool:
+        """The name is taken, but by our own service: another worker was faster."""
+        if not isinstance(operation, Create) or error.status != 409:
+            return False
+        there = observe.service(self._client, self._plan.project, self._plan.stage, self._service.name)
+        return any(container.name == operation.name for container in there)
+
+    def _explained(self, operation: Operation, error: EngineError) -> DeployError:
+        if error.status == 0:
+            return error
+        port = explain.taken_port(error.answer)
+        if port is not None:
+            problem = explain.port_taken(self._service, port, explain.port_holder(self._client, port))
+        elif isinstance(operation, Create) and error.status == 409:
+            holder = explain.name_holder(self._client, operation.name)
+            problem = explain.name_taken(operation.name, holder, self._service.places.get(""))
+        elif "no such image" in error.answer.lower():
+            problem = explain.image_missing(self._service, error.answer)
+        else:
+            problem = explain.unstarted(self._service, error.status, error.answer)
+        return DeployError(problem, transient=error.transient, retry_after=error.retry_after)
+
+    def _turned_round(
+        self, error: DeployError, decision: Decision, hands: Hands, containers: Sequence[Container]
+    ) -> DeployError:
+        """Carry out what puts the old version back, and say in *error* what serves now."""
+        try:
+            for operation in decision.undo:
+                self._do(hands, operation, containers)
+        except EngineError as second:
+            note = f"and the version before could not be put back: {second.answer}"
+        else:
+            started = any(isinstance(operation, Start) for operation in decision.undo)
+            note = "the version before was started again" if started else "the version before still serves"
+        if not decision.serving:
+            return error
+        problem = msgspec.structs.replace(error.problem, cause=(*error.problem.cause, note))
+        return DeployError(problem, transient=error.transient, retry_after=error.retry_after)
+
+
+_PAST = {
+    "create": "started",
+    "update": "updated",
+    "replace": "replaced",
+    "remove": "removed",
+    "start": "started",
+    "run": "ran",
+    "none": "unchanged",
+}
+_WITH_CAUSE = {"update", "replace", "start"}  # why something that is there is touched is worth a word
+
+
+def carried(client: Client, operations: Sequence[Operation], containers: Sequence[Container], attempt: Attempt) -> None:
+    """Carry out operations that create nothing."""
+    hands = Hands(client, containers, dict, "")
+    for operation in operations:
+        if isinstance(operation, AwaitEnd):
+            await_end(client, hands.id(operation.name), operation.seconds, attempt)
+        else:
+            attempt.checkpoint()
+            hands(operation)
+
+
+def await_end(client: Client, container: str, seconds: float, attempt: Attempt) -> None:
+    def probe() -> Verdict:
+        state = observe.state(client, container)
+        if state is None or state.status in {"exited", "dead", "created"}:
+            return Ready(text="ended")
+        return Waiting(text=f"waiting for it to end, at most {seconds:g} s")
+
+    wait(probe, attempt, deadline=min(attempt.deadline, time.monotonic() + seconds))

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A runtime's name -> the runtime.
+
+Our own table comes first and is imported only when asked for, so that `flow --help` loads no platform's SDK. Installed
+packages are searched (entry points `fleetflow.runtimes`, about 100 ms cold) only for a name that the table lacks.
+"""
+
+import inspect
+import os
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import cast
+
+from fleetflow_tasks.config.model import RuntimeName
+from fleetflow_tasks.config.nearest import suggestion
+from fleetflow_tasks.config.schema import Blocks, Row
+from fleetflow_tasks.errors import PlanError, Problem, UnavailableError
+from fleetflow_tasks.runtimes.base import PROTOCOL, Runtime
+
+GROUP = "fleetflow.runtimes"
+
+BUILTIN: Mapping[str, str] = {
+    "docker": "fleetflow_tasks.runtimes.docker.runtime:DockerRuntime",
+}
+
+# Where the rows of each built-in runtime's own block stand, `docker { … }`: a light module, no SDK in it.
+BLOCKS: Mapping[str, str] = {
+    "docker": "fleetflow_tasks.runtimes.docker.options:SCHEMA",
+}
+
+Environ = Mapping[str, str]
+Installed = Callable[[], Iterable[EntryPoint]]
+
+
+def installed() -> Iterable[EntryPoint]:
+    """The runtimes that other packages bring."""
+    return entry_points(group=GROUP)
+
+
+def get(name: RuntimeName, environ: Environ | None = None, *, others: Installed = installed) -> Runtime:
+    """The runtime called *name*, made anew. It connects to nothing yet.
+
+    environ: where it may look for its platform (DOCKER_HOST …); None: this process's own.
+    Raises PlanError for a name that nobody knows, UnavailableError where its package or extra is missing or unfit.
+    """
+    kind = find(name, others=others)
+    return cast(Runtime, kind(os.environ if environ is None else environ))
+
+
+def blocks() -> Blocks:
+    """What the blocks of the built-in runtimes may say, for the reader of KDL."""
+    return {name: _attribute(where) for name, where in BLOCKS.items()}
+
+
+def find(name: RuntimeName, *, others: Installed = installed) -> Callable[[Environ], object]:
+    """The class of the runtime called *name*, checked against the Protocol."""
+    if name in BUILTIN:
+        kind = _loaded(name, BUILTIN[name])
+    else:
+        entry = next((entry for entry in others() if entry.name == name), None)
+        if entry is None:
+            raise PlanError(_unknown(name, others))
+        kind = _loaded(name, entry.value, package=entry.dist.name if entry.dist else entry.module)
+    return kind
+
+
+def _loaded(name: str, where: str, package: str = "fleetflow") -> Callable[[Environ], object]:
+    module, _, attribute = where.partition(":")
+    try:
+        kind = getattr(import_module(module), attribute)
+    except ModuleNotFoundError as missing:
+        raise UnavailableError(_not_installed(name, package, missing)) from missing
+    except AttributeError as missing:
+        raise UnavailableError(_unfit(name, package, f"it has no `{where}`")) from missing
+    for lack in _lacks(kind):
+        raise UnavailableError(_unfit(name, package, lack))
+    return cast(Callable[[Environ], object], kind)
+
+
+def _attribute(where: str) -> tuple[Row, ...]:
+    module, _, attribute = where.partition(":")
+    return cast(tuple[Row, ...], getattr(import_module(module), attribute))
+
+
+def _lacks(kind: object) -> Iterable[str]:
+    """Why *kind* cannot be a runtime; nothing where it can."""
+    if not inspect.isclass(kind):
+        yield f"`{kind!r}` is no class"
+        return
+    spoken = getattr(kind, "protocol", None)
+    if spoken != PROTOCOL:
+        yield f"it speaks protocol {spoken}, this FleetFlow speaks {PROTOCOL}"
+    methods = sorted(each for each, value in vars(Runtime).items() if callable(value) and not each.startswith("_"))
+    missing = [each for each in methods if not callable(getattr(kind, each, None))]
+    if missing:
+        yield "it lacks " + ", ".join(f"`{each}`" for each in missing)
+
+
+def _unknown(name: str, others: Installed) -> Problem:
+    known = sorted({*BUILTIN, *(entry.name for entry in others())})
+    return Problem(
+        code="unknown-runtime",
+        message=f"no runtime is called `{name}`: {suggestion(name, known)}",
+        fix=f"name a known one, or install the package that brings it: `pip install fleetflow-{name}`",
+    )
+
+
+def _not_installed(name: str, package: str, missing: ModuleNotFoundError) -> Problem:
+    line = f"pip install 'fleetflow[{name}]'" if package == "fleetflow" else f"pip install --force-reinstall {package}"
+    return Problem(
+        code="runtime-not-installed",
+        message=f"the runtime `{name}` is not installed: Python module `{missing.name}` is missing",
+        fix=f"run `{line}`",
+    )
+
+
+def _unfit(name: str, package: str, lack: str) -> Problem:
+    return Problem(
+        code="runtime-unfit",
+        message=f"the runtime `{name}` of package `{package}` cannot be used: {lack}",
+        fix=f"install a version of `{package}` that fits this FleetFlow",
+    )

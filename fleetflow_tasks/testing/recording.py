@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""A runtime without a platform: its world is a folder, and it writes down all that was asked of it.
+
+For tests of the engine, over real processes. Several processes may share a folder: each effect is a file that only one
+of them can make, each call a line in a journal that is appended to whole. How a step behaves is written in
+`behaviour.json` and may be changed while it runs.
+
+    world/api          which run's generation made it; exists once, however often its step was carried out
+    journal            one line per call: `begin api:deploy attempt=1 generation=7 pid=42`, `made`, `found`, `end`, …
+    behaviour.json     {"api:deploy": {"seconds": 3, "fail": 2, "transient": true}}
+"""
+
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import msgspec
+
+from fleetflow_tasks.config.model import RuntimeName, ServiceName
+from fleetflow_tasks.errors import Problem
+from fleetflow_tasks.plan.model import Plan, Step, StepId
+from fleetflow_tasks.runtimes.base import (
+    PROTOCOL,
+    Attempt,
+    Change,
+    DeployError,
+    LogLine,
+    LogOptions,
+    Outcome,
+    ServiceStatus,
+    StaleError,
+    Stopped,
+)
+
+
+class Behaviour(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a step goes.
+
+    seconds: how long it waits, asking for permission to go on all the while. deaf: how long it is in a call that cannot
+    be asked.
+    fail: how many attempts fail; -1: all. transient: they may pass. crash: it raises what no runtime should.
+    kill: the process dies, as by `kill -9`, in this many attempts.
+    """
+
+    seconds: float = 0.0
+    deaf: float = 0.0
+    fail: int = 0
+    transient: bool = True
+    retry_after: float | None = None
+    crash: bool = False
+    kill: int = 0
+
+
+class RecordingRuntime:
+    name: ClassVar[RuntimeName] = RuntimeName("recording")
+    protocol: ClassVar[int] = PROTOCOL
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._world = folder / "world"
+        self._world.mkdir(parents=True, exist_ok=True)
+
+    def behave(self, **steps: Behaviour) -> None:
+        """api__deploy=Behaviour(…): two underscores stand for the colon."""
+        told = {step.replace("__", ":"): behaviour for step, behaviour in steps.items()}
+        made = self.folder / f"behaviour.{os.getpid()}.{threading.get_ident()}"
+        made.write_bytes(msgspec.json.encode(told))
+        made.replace(self.folder / "behaviour.json")
+
+    def journal(self) -> list[str]:
+        file = self.folder / "journal"
+        return file.read_text().splitlines() if file.exists() else []
+
+    def count(self, word: str, step: str) -> int:
+        """How often *word* was written about *step*."""
+        return sum(line.split()[:2] == [word, step] for line in self.journal())
+
+    def world(self) -> list[str]:
+        return sorted(file.name for file in self._world.iterdir())
+
+    def check(self, plan: Plan) -> Sequence[Problem]:
+        return ()
+
+    def diff(self, plan: Plan) -> Mapping[StepId, Change]:
+        there = set(self.world())
+        return {
+            step.id: Change(kind="none" if step.service in there else "create")
+            for step in plan.steps
+            if step.action == "deploy"
+        }
+
+    def prepare(self, plan: Plan, step: Step, attempt: Attempt) -> Outcome:
+        self._go(step, attempt)
+        return Outcome(changed=False, text="prepared")
+
+    def deploy(self, plan: Plan, step: Step, attempt: Attempt) -> Outcome:
+        self._go(step, attempt)
+        attempt.checkpoint()
+        made = self._made(step, attempt)
+        return Outcome(changed=made == "made", text=made)
+
+    def remove(self, plan: Plan, step: Step, attempt: Attempt) -> Outcome:
+        self._go(step, attempt)
+        gone = (self._world / str(step.service)).exists()
+        (self._world / str(step.service)).unlink(missing_ok=True)
+        return Outcome(changed=gone, text="removed" if gone else "not there")
+
+    def status(self, plan: Plan) -> Sequence[ServiceStatus]:
+        return [ServiceStatus(service=ServiceName(name), state="running", runtime=self.name) for name in self.world()]
+
+    def logs(self, plan: Plan, services: Sequence[ServiceName], options: LogOptions) -> Iterator[LogLine]:
+        return iter(LogLine(service=name, text=line) for name in services for line in self.journal() if name in line)
+
+    def render(self, plan: Plan) -> str:
+        return "\n".join(step.id for step in plan.steps)
+
+    def identity(self, plan: Plan) -> str:
+        return ""
+
+    def close(self) -> None: ...
+
+    def _go(self, step: Step, attempt: Attempt) -> None:
+        behaviour = self._behaviour(step)
+        self._write("begin", step, f"attempt={attempt.number} generation={attempt.generation} pid={os.getpid()}")
+        if behaviour.kill and self.count("begin", step.id) <= behaviour.kill:
+            os._exit(9)
+        try:
+            attempt.checkpoint()
+            if behaviour.deaf:
+                threading.Event().wait(behaviour.deaf)
+            attempt.checkpoint()
+            if behaviour.seconds:
+                attempt.report(f"waiting {behaviour.seconds:g} s", 0, behaviour.seconds)
+                attempt.sleep(behaviour.seconds)
+        except Stopped as stopped:
+            self._write("stopped", step, stopped.reason)
+            raise
+        self._trouble(step, behaviour)
+        self._write("end", step, f"attempt={attempt.number}")
+
+    def _trouble(self, step: Step, behaviour: Behaviour) -> None:
+        if behaviour.crash:
+            raise ZeroDivisionError("nobody foresaw this")
+        if behaviour.fail and (behaviour.fail < 0 or self.count("begin", step.id) <= behaviour.fail):
+            self._write("failed", step, "")
+            problem = Problem(code="recorded", message=f"`{step.id}` was told to fail")
+            raise DeployError(problem, transient=behaviour.transient, retry_after=behaviour.retry_after)
+
+    def _made(self, step: Step, attempt: Attempt) -> Literal["made", "found"]:
+        """The one effect: a file that can be made once. A higher generation's is not touched."""
+        file = self._world / str(step.service)
+        try:
+            with file.open("x", encoding="ascii") as new:
+                new.write(str(attempt.generation))
+        except FileExistsError:
+            if int(file.read_text(encoding="ascii") or 0) > attempt.generation:
+                raise StaleError(Problem(code="stale", message=f"a newer run made `{step.service}`")) from None
+            self._write("found", step, "")
+            return "found"
+        self._write("made", step, "")
+        return "made"
+
+    def _behaviour(self, step: Step) -> Behaviour:
+        try:
+            told = (self.folder / "behaviour.json").read_bytes()
+        except FileNotFoundError:
+            return Behaviour()
+        return msgspec.json.decode(told, type=dict[str, Behaviour]).get(step.id, Behaviour())
+
+    def _write(self, word: str, step: Step, text: str) -> None:
+        handle = os.open(self.folder / "journal", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(handle, f"{word} {step.id} {text}".rstrip().encode() + b"\n")
+        finally:
+            os.close(handle)

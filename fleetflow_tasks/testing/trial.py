@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An attempt without an engine: it keeps what was reported, and stops the runtime where a test wants it."""
+
+import time
+from typing import Literal
+
+from fleetflow_tasks.runtimes.base import Stopped
+
+
+class Trial:
+    """generation, run: as the engine would give them. stop_at: the checkpoint, counted from 0, that raises."""
+
+    def __init__(
+        self,
+        generation: int = 1,
+        *,
+        run: str = "",
+        timeout: float = 60.0,
+        stop_at: int | None = None,
+        reason: Literal["lost", "cancelled", "timeout", "draining"] = "lost",
+    ) -> None:
+        self.number = 1
+        self.generation = generation
+        self.run = run or f"run-{generation}"
+        self.deadline = time.monotonic() + timeout
+        self.reports: list[str] = []
+        self.checkpoints = 0
+        self._stop_at = stop_at
+        self._reason: Literal["lost", "cancelled", "timeout", "draining"] = reason
+
+    def report(self, text: str, current: float | None = None, total: float | None = None) -> None:
+        self.reports.append(text if total is None else f"{text} ({current} of {total})")
+
+    def checkpoint(self) -> None:
+        self.checkpoints += 1
+        if self._stop_at is not None and self.checkpoints > self._stop_at:
+            raise Stopped(self._reason)
+
+    def sleep(self, seconds: float) -> None:
+        self.checkpoint()
+        time.sleep(seconds)

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run as lines, for CI and for logs: one per move that means something, with the seconds since the run began.
+
+    12.3s  api: deploy started (worker host1)
+    14.1s  api: ready, started (1.8s)
+
+Left out is what nobody asks for: that a step became ready, that there was nothing to prepare. What a step waits for is
+said at most every 15 s, so that a long pull does not look like a hanging job.
+"""
+
+from collections.abc import Iterator
+
+from fleetflow_tasks.engine.model import (
+    AnyEvent,
+    Noted,
+    Run,
+    RunEnded,
+    RunEnding,
+    RunQueued,
+    RunStarted,
+    StepMoved,
+    StepProgressed,
+    WorkerId,
+)
+from fleetflow_tasks.plan.model import StepId
+from fleetflow_tasks.view.fold import Picture, action_of, blamed, service_of
+from fleetflow_tasks.view.ink import clean, counted, duration, paint
+from fleetflow_tasks.view.problems import details, headline
+from fleetflow_tasks.view.summary import failure
+
+_EVERY = 15.0  # seconds between two lines of progress of one step; CI systems end jobs that are silent for minutes
+_TIME = 5  # columns of the time, as long as the run takes less than a minute
+
+_DONE = {"prepare": "prepared", "deploy": "ready", "remove": "removed", "prune": "pruned"}
+
+
+class Plain:
+    """Remembers only when it last told of each step's progress, and which steps wait for their next attempt."""
+
+    def __init__(self, *, colour: bool = False) -> None:
+        self._colour = colour
+        self._told: dict[StepId, float] = {}
+        self._delayed: set[StepId] = set()
+
+    def begin(self, picture: Picture) -> list[str]:
+        """What one sees first: which run, of what, how large; a run that is on its way says how far it is."""
+        run = picture.run
+        services = {service for step in picture.steps if (service := service_of(step)) is not None}
+        done = sum(1 for state in picture.steps.values() if state.status == "succeeded")
+        size = f"{counted(len(services), 'service')}, {counted(len(picture.steps), 'step')}"
+        way = f", {done} done" if done else ""
+        ahead = f", {counted(run.ahead, 'run')} ahead" if run.status == "queued" else ""
+        return [f"run {run.id} of {run.project}/{run.stage}: {size}{way}{ahead}"]
+
+    def lines(self, picture: Picture, event: AnyEvent) -> list[str]:
+        """What *event* is worth, mostly nothing. picture: with the event folded in already."""
+        time = f"{duration(event.at - _began(picture.run)):>{_TIME}}"
+        blank = " " * _TIME
+        texts = list(self._texts(picture, event))
+        return [
+            f"{paint(time if number == 0 else blank, 'dim', on=self._colour)}  {text}"
+            for number, text in enumerate(texts)
+        ]
+
+    def _texts(self, picture: Picture, event: AnyEvent) -> Iterator[str]:
+        match event:
+            case RunQueued():
+                yield f"queued, {counted(event.ahead, 'run')} ahead"
+            case RunStarted():
+                yield "run started"
+            case StepMoved():
+                yield from self._moved(picture, event)
+            case StepProgressed():
+                yield from self._progressed(event)
+            case Noted():
+                about = f"{event.step}: " if event.step else ""
+                yield about + headline(event.problem, colour=self._colour)
+                yield from details(event.problem, colour=self._colour)
+            case RunEnding():
+                yield f"run {_ENDING[event.reason]}: no new steps, waiting for those that run"
+            case RunEnded():  # pragma: no branch  (there is no other, as mypy knows)
+                yield f"run {event.status}"
+
+    def _moved(self, picture: Picture, event: StepMoved) -> Iterator[str]:
+        who, action = service_of(event.step) or "stage", action_of(event.step)
+        match event.status:
+            case "running":
+                self._told[event.step] = event.at
+                if action != "prepare" or event.attempt > 1:
+                    attempt = f", attempt {event.attempt}" if event.attempt > 1 else ""
+                    yield f"{who}: {action} started ({_worker(event.worker)}{attempt})"
+            case "succeeded":
+                if (event.outcome is None or event.outcome.changed) or action == "deploy":
+                    yield f"{who}: {self._well(picture, event)}"
+            case "failed":
+                yield from failure(picture, event.step, colour=self._colour)
+            case "delayed":
+                self._delayed.add(event.step)
+                after = f" in {duration(event.due - event.at)}" if event.due is not None else ""
+                why = f": {clean(event.problem.message)}" if event.problem else ""
+                yield f"{who}: {action} is tried again{after}{why}"
+            case "skipped":
+                if action != "prune":
+                    guilty = ", ".join(blamed(picture, event.step))
+                    yield f"{who}: {action} skipped" + (f", because of {guilty}" if guilty else "")
+            case "cancelled":
+                yield f"{who}: {action} cancelled"
+            case "ready":
+                if event.attempt and event.step not in self._delayed:
+                    yield f"{who}: {action} was given up by its worker, another takes it"
+                self._delayed.discard(event.step)
+            case "waiting":  # pragma: no branch  (there is no other, as mypy knows)
+                pass
+
+    def _well(self, picture: Picture, event: StepMoved) -> str:
+        state = picture.steps[event.step]
+        took = f" ({duration(event.at - state.started)})" if state.started is not None else ""
+        text = clean(event.outcome.text) if event.outcome else ""
+        if event.outcome and not event.outcome.changed:
+            return paint(text or "unchanged", "dim", on=self._colour) + took
+        word = _DONE[action_of(event.step)]
+        said = f", {text}" if text and text != word else ""
+        return paint(word, "green", on=self._colour) + said + took
+
+    def _progressed(self, event: StepProgressed) -> Iterator[str]:
+        if event.at - self._told.get(event.step, event.at - _EVERY) >= _EVERY:
+            self._told[event.step] = event.at
+            yield f"{service_of(event.step) or 'stage'}: {clean(event.text)}"
+
+
+_ENDING = {"cancelled": "is being cancelled", "failed": "is failing"}
+
+
+def _began(run: Run) -> float:
+    return run.started if run.started is not None else run.submitted
+
+
+def _worker(worker: WorkerId | None) -> str:
+    """Which machine does it; the process matters only in the log."""
+    return f"worker {worker.partition(':')[0]}" if worker else "here"

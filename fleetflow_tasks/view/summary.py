@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The end of a run in words: what came of it, each failure with its cause and fix, and what was not done because of it.
+
+api:deploy failed on docker, attempt 1 of 3, not tried again: the image does not exist
+  ghcr.io/shop/api:9: manifest unknown
+  fix: push it, or change `version` at services/api.kdl:3:5
+
+not done: web, because api:deploy failed
+failed in 4.2s: 3 services deployed, 1 failed, 1 skipped
+"""
+
+from collections.abc import Iterable
+
+from fleetflow_tasks.engine.model import StepState
+from fleetflow_tasks.errors import Problem
+from fleetflow_tasks.plan.model import StepId
+from fleetflow_tasks.view.fold import Picture, RowState, blamed, counts, rows, tries
+from fleetflow_tasks.view.ink import Colour, clean, counted, duration, paint
+from fleetflow_tasks.view.problems import details, headline
+
+_SHOWN = 10  # names in a list before the rest is counted
+
+_WORDS: tuple[tuple[RowState, str], ...] = (
+    ("ready", "deployed"),
+    ("removed", "removed"),
+    ("unchanged", "unchanged"),
+    ("failed", "failed"),
+    ("skipped", "skipped"),
+    ("cancelled", "cancelled"),
+)
+
+
+def summary(picture: Picture, *, now: float | None = None, colour: bool = False) -> str:
+    """What ends a run's view. now: Redis's seconds, for a run that has not ended yet."""
+    lines: list[str] = []
+    for state in picture.steps.values():
+        if state.status == "failed":
+            lines += [*failure(picture, state.step, colour=colour), ""]
+    if picture.run.problem is not None:
+        lines += [headline(picture.run.problem, colour=colour), *details(picture.run.problem, colour=colour), ""]
+    lines += _not_done(picture)
+    return "\n".join([*lines, _verdict(picture, now, colour=colour)])
+
+
+def failure(picture: Picture, step: StepId, *, colour: bool = False) -> list[str]:
+    """Why *step* failed: one line that is complete in itself, then cause and fix, with a way to the logs."""
+    state = picture.steps[step]
+    problem = state.problem or Problem(code="unknown", message="nobody said why")
+    first = f"{step} failed{_where(picture, state)}"
+    place = [f"  at {problem.place}"] if problem.place else []
+    return [
+        f"{paint(first, 'bold red', on=colour)}: {clean(problem.message)}",
+        *place,
+        *details(problem, colour=colour),
+    ]
+
+
+def _where(picture: Picture, state: StepState) -> str:
+    fact, used = picture.facts.get(state.step), tries(state)
+    if fact is None or used < 1:
+        return f" on {fact.runtime}" if fact else ""
+    again = "" if used >= fact.tries else ", not tried again"
+    return f" on {fact.runtime}, attempt {used} of {fact.tries}{again}"
+
+
+def _not_done(picture: Picture) -> list[str]:
+    """Services that were skipped, put together by what they were skipped for."""
+    by_cause: dict[tuple[StepId, ...], list[str]] = {}
+    for row in rows(picture):
+        if row.state == "skipped" and row.service is not None:
+            by_cause.setdefault(blamed(picture, row.step), []).append(row.service)
+    return [f"not done: {_listed(names)}{_because(picture, guilty)}" for guilty, names in by_cause.items()]
+
+
+def _because(picture: Picture, guilty: tuple[StepId, ...]) -> str:
+    said = [f"{step} {'failed' if picture.steps[step].status == 'failed' else 'was cancelled'}" for step in guilty]
+    return f", because {' and '.join(said)}" if said else ""
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = list(names)
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+_COLOURS: dict[str, Colour] = {"succeeded": "bold green", "failed": "bold red", "cancelled": "bold yellow"}
+
+
+def _verdict(picture: Picture, now: float | None, *, colour: bool) -> str:
+    run = picture.run
+    status = paint(run.status, _COLOURS.get(run.status, "bold"), on=colour)
+    return f"{status} in {duration(picture.elapsed(now))}: {told(picture)}"
+
+
+def told(picture: Picture) -> str:
+    """`6 services deployed, 2 unchanged`, with those that are still on their way."""
+    number = counts(picture)
+    parts = [(number[state], word) for state, word in _WORDS if number[state]]
+    open_ = sum(number.values()) - sum(count for count, _ in parts)
+    if open_:
+        parts.append((open_, "not done yet"))
+    texts = [f"{count} {word}" for count, word in parts]
+    if parts:
+        texts[0] = f"{counted(parts[0][0], 'service')} {parts[0][1]}"
+    return ", ".join(texts) or "nothing to do"

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers as tables or JSON: what runs (`flow ps`), which runs there were, what a plan would change.
+
+now: Unix seconds on the clock of the answer, so that nothing here reads one.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from fleetflow_tasks.config.model import RuntimeName
+from fleetflow_tasks.engine.model import Run, RunStatus
+from fleetflow_tasks.plan.model import STAGE, Plan, StepId
+from fleetflow_tasks.runtimes.base import Change, ChangeKind, ServiceState, ServiceStatus
+from fleetflow_tasks.view.ink import Colour, aligned, clean, counted, duration, paint
+from fleetflow_tasks.view.jsonl import document
+
+_LISTED = 10  # unchanged services that are named; more are counted
+
+_STATE_COLOURS: Mapping[ServiceState, Colour] = {
+    "running": "green",
+    "completed": "green",
+    "starting": "yellow",
+    "restarting": "yellow",
+    "unhealthy": "red",
+    "failed": "red",
+    "missing": "red",
+    "stopped": "dim",
+}
+_RUN_COLOURS: Mapping[RunStatus, Colour] = {
+    "queued": "yellow",
+    "running": "cyan",
+    "ending": "yellow",
+    "succeeded": "green",
+    "failed": "red",
+    "cancelled": "yellow",
+}
+
+
+def services(statuses: Sequence[ServiceStatus], *, now: float, colour: bool = False) -> str:
+    """One line per service, by name. The runtime stands there only where there are several."""
+    if not statuses:
+        return "nothing runs here; `flow up` brings the stage up"
+    several = len({status.runtime for status in statuses}) > 1
+    rows = [
+        _service_row(status, now, several=several) for status in sorted(statuses, key=lambda status: status.service)
+    ]
+    head = ("SERVICE", "STATE", *(("RUNTIME",) if several else ()), "SINCE", "PORTS", "IMAGE", "")
+    colours: dict[str, Colour] = {str(state): word for state, word in _STATE_COLOURS.items()}
+    return _table(head, rows, colours=colours, colour=colour)
+
+
+def services_json(statuses: Sequence[ServiceStatus]) -> str:
+    """One object: `{"v":1,"type":"ps","services":[…]}`."""
+    return document("ps", {"services": sorted(statuses, key=lambda status: status.service)})
+
+
+def runs(listed: Sequence[Run], *, now: float, colour: bool = False) -> str:
+    """One line per run, in the order given."""
+    if not listed:
+        return "no runs yet"
+    rows = [
+        (
+            run.id,
+            run.status,
+            f"{run.project}/{run.stage}",
+            f"{duration(now - run.submitted)} ago",
+            _took(run, now),
+            clean(run.actor) or "-",
+            clean(run.note),
+        )
+        for run in listed
+    ]
+    head = ("RUN", "STATUS", "STAGE", "SUBMITTED", "TOOK", "BY", "NOTE")
+    colours: dict[str, Colour] = {str(status): word for status, word in _RUN_COLOURS.items()}
+    return _table(head, rows, colours=colours, colour=colour)
+
+
+def runs_json(listed: Sequence[Run]) -> str:
+    """One object: `{"v":1,"type":"runs","runs":[…]}`."""
+    return document("runs", {"runs": listed})
+
+
+def changes(plan: Plan, found: Mapping[StepId, Change], *, colour: bool = False, unicode: bool = True) -> str:
+    """The plan screen: a line per service with sign, verb, cause and downtime, fields below it, and the sum at the end."""
+    told = [(_service(step), change) for step, change in _in_order(plan, found)]
+    same = [entry for entry in told if entry[1].kind == "none"]
+    shown = [entry for entry in told if entry[1].kind != "none"]
+    shown += same if len(same) <= _LISTED else []
+    lines = list(_change_lines(shown, colour=colour, unicode=unicode))
+    if len(same) > _LISTED:
+        lines.append(paint(f"= {len(same)} services unchanged", "dim", on=colour))
+    return "\n".join([*lines, *([""] if lines else []), f"plan: {total(change for _, change in told)}"])
+
+
+def changes_json(plan: Plan, found: Mapping[StepId, Change]) -> str:
+    """One object: `{"v":1,"type":"plan","changes":[{"step":…,"service":…,"change":{"kind":…}}],"total":{"create":2}}`."""
+    told = list(_in_order(plan, found))
+    return document(
+        "plan",
+        {
+            "project": plan.project,
+            "stage": plan.stage,
+            "changes": [{"step": step, "service": _service(step), "change": change} for step, change in told],
+            "total": dict(Counter(change.kind for _, change in told)),
+        },
+    )
+
+
+def validated(plan: Plan) -> str:
+    """One line that says that a stage is sound: `stg: 6 services in 14 steps on docker, nothing is wrong`."""
+    size = f"{counted(len(plan.services), 'service')} in {counted(len(plan.steps), 'step')}"
+    return f"{plan.stage}: {size} on {' and '.join(plan.runtimes)}, nothing is wrong"
+
+
+def total(found: Iterable[Change]) -> str:
+    """`2 to create, 1 to replace, 5 unchanged`."""
+    number = Counter(change.kind for change in found)
+    parts = [f"{number[kind]} to {_VERBS[kind]}" for kind in _VERBS if kind != "none" and number[kind]]
+    if number["none"]:
+        parts.append(f"{number['none']} unchanged")
+    return ", ".join(parts) or "nothing to do"
+
+
+_VERBS: Mapping[ChangeKind, str] = {
+    "create": "create",
+    "update": "update",
+    "replace": "replace",
+    "start": "start",
+    "run": "run",
+    "remove": "remove",
+    "none": "unchanged",
+}
+_SIGNS: Mapping[ChangeKind, tuple[str, str, Colour]] = {  # on a terminal that can, on one that cannot
+    "create": ("+", "+", "green"),
+    "update": ("~", "~", "yellow"),
+    "replace": ("±", "!", "yellow"),
+    "start": (">", ">", "green"),
+    "run": (">", ">", "cyan"),
+    "remove": ("-", "-", "red"),
+    "none": ("=", "=", "dim"),
+}
+
+
+def _service_row(status: ServiceStatus, now: float, *, several: bool) -> tuple[str, ...]:
+    since = duration(now - status.since) if status.since is not None else "-"
+    runtime: tuple[RuntimeName, ...] = (status.runtime,) if several else ()
+    return (
+        status.service,
+        status.state,
+        *runtime,
+        since,
+        ", ".join(status.ports) or "-",
+        clean(status.image) or "-",
+        _remarks(status),
+    )
+
+
+def _remarks(status: ServiceStatus) -> str:
+    said = (
+        clean(status.text),
+        counted(status.restarts, "restart") if status.restarts else "",
+        "differs from the plan" if status.drift else "",
+    )
+    return ", ".join(text for text in said if text)
+
+
+def _took(run: Run, now: float) -> str:
+    if run.started is None:
+        return "-"
+    return duration((run.ended if run.ended is not None else now) - run.started)
+
+
+def _table(
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    colours: Mapping[str, Colour],
+    colour: bool,
+) -> str:
+    """*rows* under *head*; the words of the second column get their colours after all is aligned."""
+    first, *rest = aligned([head, *rows])
+    start = max(len(row[0]) for row in (head, *rows)) + 2
+    lines = [paint(first, "bold", on=colour)]
+    for row, line in zip(rows, rest, strict=True):
+        word = row[1]
+        painted = paint(word, colours[word], on=colour)
+        lines.append(line[:start] + painted + line[start + len(word) :])
+    return "\n".join(lines)
+
+
+def _in_order(plan: Plan, found: Mapping[StepId, Change]) -> Iterator[tuple[StepId, Change]]:
+    """Every deploy and remove step of the plan, then what its pruning would remove, sorted.
+
+    A plan for some services only does not prune, whatever a runtime found.
+    """
+    steps = [step.id for step in plan.steps if step.action in {"deploy", "remove"}]
+    for step in steps:
+        yield step, found.get(step, Change(kind="none"))
+    if any(step.action == "prune" for step in plan.steps):
+        for step in sorted(found.keys() - set(steps)):
+            yield step, found[step]
+
+
+def _service(step: StepId) -> str:
+    name, _, action = step.rpartition(":")
+    return f"({STAGE} {action})" if name == STAGE else name
+
+
+def _change_lines(told: Sequence[tuple[str, Change]], *, colour: bool, unicode: bool) -> Iterator[str]:
+    heads = aligned((f"{_VERBS[change.kind]}", name, _why(change)) for name, change in told)
+    for head, (_, change) in zip(heads, told, strict=True):
+        fine, plain, ink = _SIGNS[change.kind]
+        yield paint(f"{fine if unicode else plain} {head}", ink, on=colour)
+        for each in change.fields:
+            yield f"    {each.field}: {_value(each.old)} -> {_value(each.new)}"
+
+
+def _why(change: Change) -> str:
+    downtime = f"downtime {change.downtime}" if change.downtime not in {"", "none"} else ""
+    return "; ".join(text for text in (clean(change.cause), clean(downtime)) if text)
+
+
+def _value(value: str | None) -> str:
+    return "-" if value is None else clean(value) or '""'

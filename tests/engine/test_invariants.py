@@ -1,0 +1,813 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rules of a run, as Hypothesis tries to break them: the real scripts on real servers against a model in Python.
+
+Messages are delivered twice, late, never; workers die, sleep, come back with an old fence; Redis falls back to an older
+state; time jumps. After each move the whole database is compared with the model and held against the invariants, which
+are numbered as below. Every script is sent twice, as after a lost reply.
+
+     1  one active run per stage; generation and fence only grow, also across a restored older state
+     2  a step runs only if its needs are done in this run
+     3  an old fence changes nothing, not even the events
+     4  remaining = needs not done; ready <=> none remains and it is not taken, delayed or ended
+     5  ends never change; a run is ended <=> all its steps are
+     6  a request twice = once, in state and in answer
+     7  an active run has something that drives it on, and ends when faults end
+     8  hints out per run and queue <= window
+     9  attempts <= retries + 1 + losses (3 at most) + releases
+    10  what waits for a failed step is skipped, nothing else is (unless fail-fast)
+    11  after a cancel nothing is claimed; the run ends when the leases do
+    12  folding the events gives the states; ids grow; one event for each move; each move is in FOLLOWS
+    15  keys of a live run have no TTL, of an ended one always
+    16  queued runs start in order; supersede leaves one
+
+(13 is a runtime's; 14, no secret anywhere, is a worker's.) `FLEETFLOW_TEST_EXAMPLES` asks for more examples.
+"""
+
+import copy
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
+import redis
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from fleetflow_tasks.config.model import ProjectName, StageName
+from fleetflow_tasks.engine.model import (
+    FOLLOWS,
+    LEASE,
+    MAX_LOSSES,
+    PATIENCE,
+    RUN_ENDS,
+    RUN_FOLLOWS,
+    SETTLE,
+    STEP_ENDS,
+    AnyEvent,
+    Claim,
+    Conflict,
+    Finished,
+    Hint,
+    Noted,
+    Refusal,
+    Renewal,
+    RunEnded,
+    RunEnding,
+    RunId,
+    RunQueued,
+    RunStarted,
+    RunStatus,
+    StepMoved,
+    StepProgressed,
+    StepState,
+    StepStatus,
+    Submitted,
+    WINDOW as UNKNOWN,
+    WorkerId,
+    WorkerInfo,
+)
+from fleetflow_tasks.engine.store import Store
+from fleetflow_tasks.errors import Problem, RefusedError
+from fleetflow_tasks.plan.model import Plan, QueueName, StepId
+from fleetflow_tasks.runtimes.base import Outcome
+from tests.engine.conftest import Server, plan_of
+
+EXAMPLES = int(os.environ.get("FLEETFLOW_TEST_EXAMPLES", "150"))
+PROJECT, STAGE = ProjectName("shop"), StageName("local")
+TAG = "ff:{shop/local}"
+WINDOW = 2  # one slot of each queue
+QUEUES = (QueueName("docker"), QueueName("gke"))
+
+PLANS = (
+    plan_of("a:deploy retries=0", "b:deploy <- a:deploy", "c:deploy <- b:deploy retries=1"),
+    plan_of(
+        "stage:prepare",
+        "db:prepare",
+        "db:deploy <- db:prepare, stage:prepare retries=1",
+        "api:deploy <- db:deploy queue=gke retries=1",
+        "web:deploy <- stage:prepare",
+        "stage:prune <- api:deploy, web:deploy",
+    ),
+    plan_of("a:prepare", *(f"{name}:deploy <- a:prepare retries=0" for name in "bcdef"), "z:deploy queue=gke"),
+    plan_of(),
+)
+
+Failure = Literal["for good", "again"]
+
+
+@dataclass
+class StepModel:
+    status: StepStatus = "waiting"
+    attempt: int = 0
+    losses: int = 0
+    releases: int = 0
+    fence: int = 0
+    lease: float = 0.0
+    due: float = 0.0
+    hinted: bool = False
+    moves: int = 0
+
+
+@dataclass
+class RunModel:
+    id: RunId
+    plan: Plan
+    fail_fast: bool
+    key: str | None
+    steps: dict[StepId, StepModel]
+    status: RunStatus = "queued"
+    reason: str = ""
+    unserved: dict[QueueName, float] = field(default_factory=dict)
+
+    def move(self, step: StepId, status: StepStatus) -> None:
+        model = self.steps[step]
+        assert status in FOLLOWS[model.status]
+        model.status = status
+        model.moves += 1
+        model.hinted = False
+
+    def of(self, *statuses: StepStatus) -> list[StepId]:
+        return [step for step, model in self.steps.items() if model.status in statuses]
+
+    def needs(self, step: StepId) -> list[StepStatus]:
+        return [self.steps[need.step].status for need in self.plan.step(step).needs]
+
+    def rank(self, step: StepId) -> tuple[int, str]:
+        found = self.plan.step(step)
+        return (-(2 * found.weight + (found.action != "prepare")), step)
+
+
+@dataclass
+class StageModel:
+    """What the stage's keys should say, by the rules alone; slow and plain."""
+
+    runs: dict[RunId, RunModel] = field(default_factory=dict)
+    line: list[RunId] = field(default_factory=list)
+    active: RunId | None = None
+    quiet: float = 0.0
+    keys: dict[str, RunId] = field(default_factory=dict)
+    answers: dict[tuple[RunId, StepId], tuple[int, Finished]] = field(default_factory=dict)
+    windows: dict[QueueName, int] = field(default_factory=dict)
+
+    def submit(
+        self, run: RunId, plan: Plan, conflict: Conflict, key: str | None, *, fail_fast: bool, now: float
+    ) -> list[Hint]:
+        before = self.active
+        if conflict == "supersede":
+            for queued in list(self.line):
+                self._cancel_queued(self.runs[queued])
+        steps = {step.id: StepModel() for step in plan.steps}
+        self.runs[run] = RunModel(run, plan, fail_fast, key, steps)
+        if key is not None:
+            self.keys[key] = run
+        self.line.append(run)
+        if conflict == "supersede" and before is not None and self.runs[before].reason != "cancelled":
+            self._begin_ending(self.runs[before], "cancelled")
+            return self.follow(self.runs[before], now, [])
+        return self._next(now)
+
+    def cancel(self, run: RunModel, now: float) -> list[Hint]:
+        if run.status == "queued":
+            self._cancel_queued(run)
+        elif run.status not in RUN_ENDS and run.reason != "cancelled":
+            self._begin_ending(run, "cancelled")
+            return self.follow(run, now, [])
+        return []
+
+    def refusal(self, run: RunId, step: StepId, schema: int) -> Refusal | None:
+        found = self.runs.get(run)
+        if found is None or step not in found.steps:
+            return "not-found"
+        if found.status == "queued":
+            return "not-ready"
+        if found.status != "running" or found.steps[step].status in STEP_ENDS:
+            return "ended"
+        if found.plan.schema > schema:
+            return "newer-schema"
+        return {"ready": None, "running": "taken"}.get(found.steps[step].status, "not-ready")  # type: ignore[return-value]  # (of two literals and None)
+
+    def claim(self, claim: Claim, now: float) -> None:
+        run = self.runs[claim.run]
+        run.move(claim.step, "running")
+        step = run.steps[claim.step]
+        step.attempt += 1
+        step.fence = claim.fence
+        step.lease = now + LEASE
+
+    def holds(self, claim: Claim) -> StepModel | None:
+        run = self.runs.get(claim.run)
+        step = run.steps[claim.step] if run else None
+        return step if step and step.status == "running" and step.fence == claim.fence else None
+
+    def end(self, claim: Claim, how: str, now: float, retry_in: float = 0.0) -> list[Hint]:
+        run, step = self.runs[claim.run], self.runs[claim.run].steps[claim.step]
+        queue = run.plan.step(claim.step).queue
+        tries = step.attempt - step.losses - step.releases
+        if how == "again" and run.status == "running" and tries <= run.plan.step(claim.step).retries:
+            run.move(claim.step, "delayed")
+            step.due = now + retry_in
+        elif how == "again" and run.reason == "cancelled":
+            run.move(claim.step, "cancelled")
+        elif how == "release":
+            step.releases += 1
+            run.move(claim.step, "cancelled" if run.status == "ending" else "ready")
+        elif how in ("succeeded", "cancelled"):
+            run.move(claim.step, how)  # type: ignore[arg-type]  # (one of the two)
+        else:
+            self._fail(run, claim.step)
+        hints = self.follow(run, now, [queue])
+        ended = run.status if run.status in RUN_ENDS else None
+        self.answers[claim.run, claim.step] = (
+            claim.fence,
+            Finished(accepted=True, hints=tuple(hints), ended=ended),
+        )
+        return hints
+
+    def answer(self, claim: Claim) -> Finished:
+        """To a finish or release that comes again, or too late."""
+        fence, answer = self.answers.get((claim.run, claim.step), (0, None))
+        return answer if answer is not None and fence == claim.fence else Finished(accepted=False)
+
+    def expire(self, now: float) -> list[Hint]:
+        run = self.runs[self.active] if self.active else None
+        lost = [step for step in run.of("running") if run.steps[step].lease <= now] if run else []
+        if run is None or not lost:
+            return []
+        for step in sorted(lost, key=lambda step: (run.steps[step].lease, step)):
+            model = run.steps[step]
+            self.quiet = max(self.quiet, model.lease + SETTLE)
+            model.losses += 1
+            if model.losses >= MAX_LOSSES and run.reason != "cancelled":
+                self._fail(run, step)
+            else:
+                run.move(step, "cancelled" if run.status == "ending" else "ready")
+        return self.follow(run, now, [run.plan.step(step).queue for step in lost])
+
+    def due(self, now: float, republish: bool, served: Iterable[QueueName]) -> list[Hint]:
+        run = self.runs[self.active] if self.active else None
+        if run is None:
+            return self._next(now)
+        if run.status != "running":
+            return []
+        for step in run.of("delayed"):
+            if run.steps[step].due <= now:
+                run.move(step, "ready")
+        again: list[Hint] = []
+        for queue in sorted({step.queue for step in run.plan.steps}):
+            if run.status == "running":
+                self._watch(run, queue, now, served)
+            if run.status == "running" and republish:
+                again += self._hints(run, [step for step in self._ready(run, queue) if run.steps[step].hinted])
+        return again + self.follow(run, now, sorted({step.queue for step in run.plan.steps}))
+
+    def follow(self, run: RunModel, now: float, touched: Iterable[QueueName]) -> list[Hint]:
+        """What follows from a move: steps without open needs are ready, those behind a failure are skipped …"""
+        touched = set(touched)
+        while run.status == "running":
+            ready = [step for step in run.of("waiting") if set(run.needs(step)) <= {"succeeded"}]
+            skipped = [step for step in run.of("waiting") if STEP_ENDS - {"succeeded"} & set(run.needs(step))]
+            if not ready and not skipped:
+                break
+            for step in ready:
+                run.move(step, "ready")
+                touched.add(run.plan.step(step).queue)
+            for step in skipped:
+                run.move(step, "skipped")
+        if all(step.status in STEP_ENDS for step in run.steps.values()):
+            self._end(run)
+            return self._next(now)
+        return self._top_up(run, touched) if run.status == "running" else []
+
+    def _next(self, now: float) -> list[Hint]:
+        if self.active or not self.line or self.quiet > now:
+            return []
+        run = self.runs[self.line.pop(0)]
+        self.active, run.status = run.id, "running"
+        return self.follow(run, now, {step.queue for step in run.plan.steps})
+
+    def _end(self, run: RunModel) -> None:
+        statuses = {step.status for step in run.steps.values()}
+        if run.reason == "cancelled" or ("cancelled" in statuses and "failed" not in statuses):
+            run.status = "cancelled"
+        else:
+            run.status = "failed" if "failed" in statuses else "succeeded"
+        if self.active == run.id:
+            self.active = None
+
+    def _cancel_queued(self, run: RunModel) -> None:
+        self.line.remove(run.id)
+        run.reason = "cancelled"
+        for step in run.steps:
+            run.move(step, "cancelled")
+        self._end(run)
+
+    def _begin_ending(self, run: RunModel, reason: str) -> None:
+        run.status, run.reason = "ending", reason
+        for step in run.of("waiting", "ready", "delayed"):
+            run.move(step, "cancelled" if reason == "cancelled" else "skipped")
+
+    def _fail(self, run: RunModel, step: StepId) -> None:
+        run.move(step, "failed")
+        if run.fail_fast and run.status == "running":
+            self._skip_behind(run)
+            self._begin_ending(run, "failed")
+
+    def _skip_behind(self, run: RunModel) -> None:
+        while True:
+            behind = [step for step in run.of("waiting") if STEP_ENDS - {"succeeded"} & set(run.needs(step))]
+            if not behind:
+                return
+            for step in behind:
+                run.move(step, "skipped")
+
+    def _watch(self, run: RunModel, queue: QueueName, now: float, served: Iterable[QueueName]) -> None:
+        ready = self._ready(run, queue)
+        if queue in served or not ready:
+            run.unserved.pop(queue, None)
+        elif now - run.unserved.setdefault(queue, now) >= PATIENCE:
+            for step in sorted(ready, key=lambda step: (not run.steps[step].hinted, run.rank(step))):
+                if run.steps[step].status == "ready":  # a fail-fast run has skipped the others by then
+                    self._fail(run, step)
+
+    def _ready(self, run: RunModel, queue: QueueName) -> list[StepId]:
+        return sorted((step for step in run.of("ready") if run.plan.step(step).queue == queue), key=run.rank)
+
+    def _top_up(self, run: RunModel, queues: Iterable[QueueName]) -> list[Hint]:
+        hints: list[Hint] = []
+        for queue in sorted(queues):
+            ready = self._ready(run, queue)
+            room = self.windows.get(queue, UNKNOWN) - sum(run.steps[step].hinted for step in ready)
+            chosen = [step for step in ready if not run.steps[step].hinted][: max(0, room)]
+            for step in chosen:
+                run.steps[step].hinted = True
+            hints += self._hints(run, chosen)
+        return hints
+
+    def _hints(self, run: RunModel, steps: Sequence[StepId]) -> list[Hint]:
+        return [Hint(run=run.id, step=step, queue=run.plan.step(step).queue) for step in steps]
+
+
+EVERYTHING = """
+local found = {}
+for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
+  local kind = redis.call('TYPE', key).ok
+  local value
+  if kind == 'hash' then  -- sorted, for reading alone may turn a hash's order round
+    value = redis.call('HGETALL', key)
+    local fields = {}
+    for i = 1, #value, 2 do fields[#fields + 1] = {value[i], value[i + 1]} end
+    table.sort(fields, function(one, other) return one[1] < other[1] end)
+    value = {}
+    for _, field in ipairs(fields) do value[#value + 1] = field[1]; value[#value + 1] = field[2] end
+  elseif kind == 'zset' then value = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
+  elseif kind == 'list' then value = redis.call('LRANGE', key, 0, -1)
+  elseif kind == 'stream' then value = redis.call('XRANGE', key, '-', '+')
+  else value = redis.call('GET', key) end
+  found[#found + 1] = {key, math.min(redis.call('TTL', key), 1), value}  -- seconds would tick between two looks
+end
+return found
+"""
+
+
+class Everything:
+    """All keys of the stage at one moment; with each 1 where it has a TTL, else -1."""
+
+    def __init__(self, client: "redis.Redis") -> None:
+        self._client = client
+        self._script = client.register_script(EVERYTHING)
+
+    def __call__(self) -> dict[str, tuple[int, object]]:
+        return {key: (ttl, value) for key, ttl, value in self._script(args=[f"{TAG}*"])}
+
+
+def pairs(value: object) -> dict[str, str]:
+    assert isinstance(value, list)
+    return dict(zip(value[::2], value[1::2], strict=True))
+
+
+class TwiceStore(Store):
+    """Sends every script twice, as redis-py does when the first reply was lost, and sees that once was enough (6)."""
+
+    everything: Everything
+
+    def _carried_out(self, script: str, key: str, /, *blobs: bytes, **arguments: object) -> object:
+        first = super()._carried_out(script, key, *blobs, **arguments)
+        if script == "tell":  # moves nothing, so it may be told twice
+            return first
+        between = self.everything()
+        second = super()._carried_out(script, key, *blobs, **arguments)
+        if script == "submit" and isinstance(second, bytes):
+            second = second.replace(b'"repeated":true,', b"")
+            assert first == second or b'"repeated":true' in bytes(first)  # type: ignore[call-overload]  # (bytes too)
+        else:
+            assert second == first, script
+        assert self.everything() == between, script
+        return first
+
+
+class Rules(RuleBasedStateMachine):
+    """Each rule is a thing that happens: to a message, a worker, Redis, the clock, or a run."""
+
+    url: str
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.redis = redis.Redis.from_url(self.url, decode_responses=True, protocol=2)
+        self.redis.flushdb()
+        self.raw = redis.Redis.from_url(self.url, protocol=2)
+        self.time = 1_700_000_000.0
+        self.store = TwiceStore.connect(self.url, clock=lambda: self.time)
+        self.store.everything = self.everything = Everything(self.redis)
+        self.model = StageModel()
+        self.kept: tuple[StageModel, list[tuple[bytes, bytes]]] | None = None
+        self.messages: list[Hint] = []
+        self.claims: list[Claim] = []
+        self.fences: list[int] = []
+        self.generations: dict[RunId, int] = {}
+        self.served: set[QueueName] = set(QUEUES)
+        self.always_served = True
+        self.count = 0
+
+    def teardown(self) -> None:
+        """7: with a live worker, a reconciler and no more faults all runs end within a bound."""
+        try:
+            self.served = set(QUEUES)
+            for _ in range(200):
+                if self.model.active is None and not self.model.line:
+                    break
+                self.advance(SETTLE)
+                self.reconcile(republish=True)
+                while self.messages:
+                    self.deliver(0, keep=False, schema=1)
+                for claim in [claim for claim in self.claims if self.model.holds(claim)]:
+                    self.finish(claim, "succeeded")
+                self.holds_together()
+            assert all(run.status in RUN_ENDS for run in self.model.runs.values())
+        finally:
+            for client in (self.redis, self.raw, self.store):
+                client.close()
+
+    # -- what the clock and the workers' registry do
+
+    def tick(self) -> None:
+        self.time = round(self.time + 0.001, 6)
+        self.store._registry = (float("-inf"), ())
+        for queue in self.served:
+            self.store.beat(
+                WorkerInfo(id=WorkerId(f"h:1:{queue}"), host="h", pid=1, queues=(queue,), slots=WINDOW // 2)
+            )
+        self.model.windows = dict.fromkeys(self.served, WINDOW)
+
+    @rule(seconds=st.sampled_from([0.5, 6.0, 11.0, LEASE, LEASE + 1, PATIENCE / 2, PATIENCE + 1]))
+    def advance(self, seconds: float) -> None:
+        self.time = round(self.time + seconds, 6)
+
+    @rule(queue=st.sampled_from(QUEUES))
+    def a_worker_leaves_or_comes(self, queue: QueueName) -> None:
+        if queue in self.served:
+            self.store.leave(WorkerId(f"h:1:{queue}"))
+        self.served ^= {queue}
+        self.always_served = False
+
+    # -- what people do
+
+    @initialize(plan=st.sampled_from(PLANS), fail_fast=st.booleans())
+    def a_first_run(self, plan: Plan, fail_fast: bool) -> None:
+        self.submit(plan, "wait", None, fail_fast=fail_fast)
+
+    @rule(
+        plan=st.sampled_from(PLANS),
+        conflict=st.sampled_from(["wait", "supersede", "fail"]),
+        key=st.sampled_from([None, None, "ci-1"]),
+        fail_fast=st.booleans(),
+    )
+    def submit(self, plan: Plan, conflict: Conflict, key: str | None, fail_fast: bool) -> None:
+        self.tick()
+        self.count += 1
+        run = RunId(f"run-{self.count:03}")
+        busy = conflict == "fail" and (self.model.active or self.model.line) and key not in self.model.keys
+        try:
+            submitted = self.store.submit(
+                run, plan, b"sealed", actor="eve", conflict=conflict, key=key, fail_fast=fail_fast
+            )
+        except RefusedError:
+            assert busy
+            return
+        assert not busy
+        if key in self.model.keys:
+            assert submitted.repeated
+            assert submitted.run.id == self.model.keys[key or ""]
+            return
+        self.receive(submitted.hints, self.model.submit(run, plan, conflict, key, fail_fast=fail_fast, now=self.time))
+
+    @precondition(lambda self: self.model.runs)
+    @rule(which=st.integers(0, 3))
+    def cancel(self, which: int) -> None:
+        self.tick()
+        run = list(self.model.runs.values())[-1 - which % len(self.model.runs)]
+        self.receive(self.store.cancel(run.id, request=f"c{self.time}"), self.model.cancel(run, self.time))
+
+    # -- what happens to messages
+
+    @precondition(lambda self: self.messages)
+    @rule(which=st.integers(0, 99), keep=st.sampled_from([False, False, True]), schema=st.sampled_from([1, 1, 1, 0]))
+    def deliver(self, which: int, keep: bool, schema: int) -> None:
+        """In any order; *keep*: the message comes again. schema 0: to a worker older than the plan."""
+        index = which % len(self.messages)
+        hint = self.messages[index] if keep else self.messages.pop(index)
+        self.claim(hint.run, hint.step, schema)
+
+    @precondition(lambda self: self.messages)
+    @rule(which=st.integers(0, 99))
+    def lose_a_message(self, which: int) -> None:
+        self.messages.pop(which % len(self.messages))
+
+    @rule(plan=st.sampled_from(PLANS[:3]), which=st.integers(0, 99))
+    def deliver_a_foreign_message(self, plan: Plan, which: int) -> None:
+        run = self.model.active or RunId("run-000")
+        self.claim(run, plan.steps[which % len(plan.steps)].id, schema=1)
+
+    def claim(self, run: RunId, step: StepId, schema: int) -> None:
+        self.tick()
+        expected = self.model.refusal(run, step, schema)
+        claim = self.store.claim(run, step, worker=WorkerId("h:1:w"), nonce=f"n{self.time}", schema=schema)
+        if not isinstance(claim, Claim):
+            assert claim == expected
+            return
+        assert expected is None
+        assert all(claim.fence > fence for fence in self.fences)  # 1
+        self.fences.append(claim.fence)
+        self.claims.append(claim)
+        self.model.claim(claim, self.time)
+        step_model = self.model.runs[run].steps[step]
+        assert (claim.attempt, claim.losses) == (step_model.attempt, step_model.losses)
+        assert claim.generation == self.generations[run]
+
+    # -- what workers do; each with any claim that it ever had, be it lost since or not
+
+    @precondition(lambda self: self.claims)
+    @rule(
+        data=st.data(), how=st.sampled_from(["succeeded", "succeeded", "succeeded", "cancelled", "for good", "again"])
+    )
+    def a_worker_finishes(self, data: st.DataObject, how: str) -> None:
+        self.finish(data.draw(st.sampled_from(self.claims)), how)
+
+    def finish(self, claim: Claim, how: str) -> None:
+        self.tick()
+        held, answer, before = self.model.holds(claim), self.model.answer(claim), self.everything()
+        finished = self._finished(claim, how)
+        if held is None:
+            assert finished == answer
+            assert self.everything() == before  # 3
+            return
+        hints = self.model.end(claim, how, self.time, retry_in=5.0)
+        assert finished == self.model.answer(claim)
+        self.receive(finished.hints, hints)
+
+    def _finished(self, claim: Claim, how: str) -> Finished:
+        match how:
+            case "succeeded":
+                return self.store.finish_well(claim, Outcome(changed=True, text="started"))
+            case "cancelled":
+                return self.store.finish_cancelled(claim)
+            case _:
+                problem = Problem(code="image-not-found", message="the image `a/b:1` does not exist")
+                return self.store.finish_badly(claim, problem, retry_in=5.0 if how == "again" else None)
+
+    @precondition(lambda self: self.claims)
+    @rule(data=st.data())
+    def a_worker_gives_a_step_back(self, data: st.DataObject) -> None:
+        self.tick()
+        claim = data.draw(st.sampled_from(self.claims))
+        held, answer, before = self.model.holds(claim), self.model.answer(claim), self.everything()
+        hints = self.store.release(claim, reason="the worker ends")
+        if held is None:
+            assert hints == answer.hints
+            assert self.everything() == before  # 3
+            return
+        self.receive(hints, self.model.end(claim, "release", self.time))
+
+    @precondition(lambda self: self.claims)
+    @rule(data=st.data())
+    def a_worker_renews(self, data: st.DataObject) -> None:
+        self.tick()
+        claims = data.draw(st.lists(st.sampled_from(self.claims), min_size=1, max_size=3, unique=True))
+        verdicts = self.store.renew(claims)
+        expected: dict[tuple[RunId, StepId], Renewal] = {}
+        for claim in claims:
+            step = self.model.holds(claim)
+            expected[claim.run, claim.step] = "lost"
+            if step is not None:
+                step.lease = self.time + LEASE
+                cancelled = self.model.runs[claim.run].reason == "cancelled"
+                expected[claim.run, claim.step] = "cancelled" if cancelled else "held"
+        if len(expected) == len(claims):
+            assert verdicts == expected
+
+    # -- what the reconciler and Redis do
+
+    @rule(republish=st.booleans())
+    def reconcile(self, republish: bool) -> None:
+        self.tick()
+        self.receive(self.store.expire(PROJECT, STAGE), self.model.expire(self.time))
+        hints = self.store.due(PROJECT, STAGE, republish=QUEUES if republish else ())
+        self.receive(hints, self.model.due(self.time, republish, self.served))
+
+    @rule()
+    def a_replica_falls_behind(self) -> None:
+        dumped = [(key, self.raw.dump(key)) for key in self.raw.keys(f"{TAG}*")]
+        self.kept = (copy.deepcopy(self.model), dumped)
+
+    @precondition(lambda self: self.kept)
+    @rule()
+    def it_takes_over(self) -> None:
+        """Failover: the stage is as it was; messages, workers and the other indexes have gone on."""
+        assert self.kept is not None
+        self.tick()
+        self.raw.delete(*self.raw.keys(f"{TAG}*"), b"ff:nothing")
+        for key, dumped in self.kept[1]:
+            self.raw.restore(key, 0, dumped)
+        self.model = copy.deepcopy(self.kept[0])
+        for run in self.model.runs.values():
+            if run.status in RUN_ENDS:
+                self._expire(run)
+
+    def _expire(self, run: RunModel) -> None:
+        """RESTORE with TTL 0 dropped what a real replica has."""
+        for key in self.raw.keys(f"{TAG}:run:{run.id}*"):
+            self.raw.expire(key, 3600)
+        if run.key and self.model.keys.get(run.key) == run.id:
+            self.raw.expire(f"{TAG}:key:{run.key}", 3600)
+
+    def receive(self, hints: Sequence[Hint], expected: Sequence[Hint]) -> None:
+        assert list(hints) == list(expected)
+        self.messages += hints
+
+    # -- and what must hold after each of them
+
+    @invariant()
+    def holds_together(self) -> None:
+        keys = self.everything()
+        stage = pairs(keys.get(f"{TAG}:stage", (0, []))[1])
+        assert stage.get("active") == self.model.active  # 1
+        assert keys.get(f"{TAG}:line", (0, []))[1] == self.model.line  # 16
+        for run in self.model.runs.values():
+            self._states(run)
+            self._indexes(run, keys)
+            self._rules(run)
+            self._lives(run, keys)
+
+    def _states(self, run: RunModel) -> None:
+        snapshot = self.store.snapshot(run.id)
+        assert snapshot is not None
+        assert snapshot.run.status == run.status
+        assert [state.step for state in snapshot.steps] == [step.id for step in run.plan.steps]
+        for state in snapshot.steps:
+            model = run.steps[state.step]
+            assert (state.status, state.attempt, state.losses, state.releases, state.fence) == (
+                model.status,
+                model.attempt,
+                model.losses,
+                model.releases,
+                model.fence,
+            )
+            assert state.due == (model.due if model.status == "delayed" else None)
+        if run.status != "queued" and snapshot.run.generation:
+            self._generation(run.id, snapshot.run.generation)
+        events = self.store.events(run.id)
+        assert snapshot.last == events[-1].id
+        assert folded(run.plan, events) == (run.status, snapshot.steps)  # 12
+        moves = Counter(event.step for event in events if isinstance(event, StepMoved))
+        assert moves == Counter({step: model.moves for step, model in run.steps.items()})  # 12
+
+    def _generation(self, run: RunId, generation: int) -> None:
+        """1: a run has one for ever, unless it fell back into the line and began again; then a higher one than all."""
+        if self.generations.get(run) != generation:
+            assert all(generation > other for other in self.generations.values())
+            self.generations[run] = generation
+
+    def _indexes(self, run: RunModel, keys: dict[str, tuple[int, object]]) -> None:
+        base = f"{TAG}:run:{run.id}"
+
+        def members(part: str) -> set[str]:
+            return set(pairs(keys.get(f"{base}:{part}", (0, []))[1]))
+
+        if run.status in RUN_ENDS:
+            assert not [key for key in keys if key.startswith(base) and key.split(":")[-1] in {"leases", "delayed"}]
+            return
+        undone = {
+            step.id: sum(run.steps[need.step].status != "succeeded" for need in step.needs) for step in run.plan.steps
+        }
+        remaining = pairs(keys.get(f"{base}:remaining", (0, []))[1])
+        assert {step: int(count) for step, count in remaining.items()} == undone  # 4
+        assert members("leases") == set(run.of("running"))
+        assert members("delayed") == set(run.of("delayed"))
+        for queue in {step.queue for step in run.plan.steps}:
+            ours = {step for step in run.of("ready") if run.plan.step(step).queue == queue}
+            hinted = {step for step in ours if run.steps[step].hinted}
+            assert members(f"hinted:{queue}") == hinted
+            assert members(f"ready:{queue}") == ours - hinted
+            assert len(hinted) <= WINDOW or not self.always_served  # 8
+
+    def _rules(self, run: RunModel) -> None:
+        for step in run.plan.steps:
+            model = run.steps[step.id]
+            needs = {run.steps[need.step].status for need in step.needs}
+            if model.status in {"ready", "running", "delayed", "succeeded", "failed"}:
+                assert needs <= {"succeeded"}  # 2, 4, 10
+            if model.status == "waiting":
+                assert not needs <= {"succeeded"} or run.status == "queued"  # 4
+            assert model.attempt <= step.retries + 1 + model.losses + model.releases  # 9
+            assert model.losses <= MAX_LOSSES
+        ended = all(model.status in STEP_ENDS for model in run.steps.values())
+        assert ended == (run.status in RUN_ENDS) or not run.steps  # 5
+        if run.status == "ending":
+            assert run.of("running")  # 11
+            assert not run.of("waiting", "ready", "delayed")
+        if run.status == "running":
+            assert run.of("ready", "running", "delayed")  # 7
+
+    def _lives(self, run: RunModel, keys: dict[str, tuple[int, object]]) -> None:
+        for key, (ttl, _) in keys.items():
+            if key.startswith(f"{TAG}:run:{run.id}"):
+                assert (ttl > 0) == (run.status in RUN_ENDS), key  # 15
+        if run.key and self.model.keys.get(run.key) == run.id:
+            assert (keys[f"{TAG}:key:{run.key}"][0] > 0) == (run.status in RUN_ENDS)
+
+
+def folded(plan: Plan, events: Sequence[AnyEvent]) -> tuple[RunStatus, tuple[StepState, ...]]:
+    """The states that the events tell of. Each move must be one that the tables allow."""
+    status: RunStatus = "queued"
+    queued = events[0]
+    assert isinstance(queued, RunQueued)
+    states = {
+        step.id: StepState(step=step.id, status="waiting", service=step.service, since=queued.at) for step in plan.steps
+    }
+    last = (0, 0)
+    for event in events:
+        milliseconds, sequence = event.id.split("-")
+        assert (int(milliseconds), int(sequence)) > last
+        last = (int(milliseconds), int(sequence))
+        match event:
+            case RunStarted() | RunEnding() | RunEnded():
+                following: RunStatus = (
+                    event.status
+                    if isinstance(event, RunEnded)
+                    else "running"
+                    if isinstance(event, RunStarted)
+                    else "ending"
+                )
+                assert following in RUN_FOLLOWS[status] or status == following == "ending"
+                status = following
+            case StepMoved():
+                states[event.step] = moved(states[event.step], event)
+            case RunQueued() | StepProgressed() | Noted():
+                pass
+    return status, tuple(states.values())
+
+
+def moved(state: StepState, event: StepMoved) -> StepState:
+    assert event.status in FOLLOWS[state.status]
+    ended = event.at if state.status == "running" else None if event.status == "running" else state.ended
+    return msgspec.structs.replace(
+        state,
+        status=event.status,
+        attempt=event.attempt,
+        losses=event.losses,
+        releases=event.releases,
+        fence=event.fence,
+        worker=event.worker,
+        due=event.due,
+        outcome=event.outcome,
+        problem=event.problem,
+        since=event.at,
+        started=event.at if event.status == "running" else state.started,
+        ended=ended,
+    )
+
+
+def test_no_order_of_events_breaks_the_rules_of_a_run(server: Server) -> None:
+    class Here(Rules):
+        url = server.database()
+
+    run_state_machine_as_test(
+        Here,
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            database=None,
+        ),
+    )

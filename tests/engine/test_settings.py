@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the environment says about Redis, keys and the state folder."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fleetflow_tasks.engine.app import broker_url
+from fleetflow_tasks.engine.settings import from_environ, is_private, state_folder
+from fleetflow_tasks.errors import ConfigError, FleetFlowError, RefusedError
+from fleetflow_tasks.plan.codec import parse_key
+
+ROOT = Path(__file__).parents[2]
+KEY = "0123456789abcdef0123456789abcdef"
+OLD = "fedcba9876543210fedcba9876543210"
+
+
+def test_nothing_said_means_an_embedded_redis_and_a_key_of_our_own(tmp_path: Path) -> None:
+    settings = from_environ({"FLEETFLOW_STATE_DIR": str(tmp_path / "state")})
+
+    assert settings.redis_url is None
+    assert settings.keys.previous is None
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "state" / "key").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_key_made_is_the_key_found(tmp_path: Path) -> None:
+    environ = {"FLEETFLOW_STATE_DIR": str(tmp_path)}
+
+    assert from_environ(environ).keys == from_environ(environ).keys
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["key"]
+
+
+def test_processes_that_begin_together_get_the_same_key(tmp_path: Path) -> None:
+    code = (
+        "import os; from fleetflow_tasks.engine.settings import from_environ;"
+        "print(from_environ(os.environ).keys.current.id)"
+    )
+    environ = {"FLEETFLOW_STATE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code], env=environ, stdout=subprocess.PIPE, text=True) for _ in range(4)
+    ]
+
+    assert len({process.communicate()[0] for process in processes}) == 1
+
+
+def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    environ = {"FLEETFLOW_STATE_DIR": str(tmp_path)}
+    from_environ(environ)
+    (tmp_path / "key").chmod(0o644)
+
+    with pytest.raises(RefusedError) as refused:
+        from_environ(environ)
+
+    assert refused.value.problems[0].fix == f"chmod 600 {tmp_path / 'key'}"
+
+
+def test_two_keys_are_taken_while_they_change(tmp_path: Path) -> None:
+    keys = from_environ({"FLEETFLOW_STATE_DIR": str(tmp_path), "FLEETFLOW_KEY": f"{KEY}, {OLD}"}).keys
+
+    assert (keys.current, keys.previous) == (parse_key(KEY), parse_key(OLD))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_key_is_shown(tmp_path: Path) -> None:
+    settings = from_environ({"FLEETFLOW_STATE_DIR": str(tmp_path), "FLEETFLOW_KEY": KEY})
+
+    assert KEY not in repr(settings)
+
+
+@pytest.mark.parametrize("url", ["redis://redis.example.org:6379/0", "rediss://10.0.0.7/1", "redis://u:p@[2001:db8::1]"])
+def test_a_redis_that_others_reach_needs_a_key(url: str, tmp_path: Path) -> None:
+    with pytest.raises(RefusedError) as refused:
+        from_environ({"FLEETFLOW_STATE_DIR": str(tmp_path), "FLEETFLOW_REDIS_URL": url})
+
+    problem = refused.value.problems[0]
+    assert problem.message.startswith("FLEETFLOW_KEY is not set, and the Redis on `")
+    assert "openssl rand" in problem.fix
+    assert from_environ({"FLEETFLOW_STATE_DIR": str(tmp_path), "FLEETFLOW_REDIS_URL": url, "FLEETFLOW_KEY": KEY})
+
+
+@pytest.mark.parametrize(
+    "url", [None, "redis://localhost", "redis://127.0.0.1:7000/3", "redis://:p@[::1]:6379", "unix:///run/r.sock?db=2"]
+)
+def test_a_redis_on_this_machine_needs_none(url: str | None) -> None:
+    assert is_private(url)
+
+
+@pytest.mark.parametrize("url", ["localhost:6379", "http://redis", "redis://host:port"])
+def test_what_is_no_address_is_said_to_be_none(url: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        from_environ({"FLEETFLOW_STATE_DIR": str(tmp_path), "FLEETFLOW_REDIS_URL": url})
+
+    assert refused.value.problems[0].message.startswith("FLEETFLOW_REDIS_URL is no address of a Redis: ")
+
+
+def test_a_short_key_is_refused_with_the_way_to_a_long_one(tmp_path: Path) -> None:
+    with pytest.raises(FleetFlowError) as refused:
+        from_environ({"FLEETFLOW_STATE_DIR": str(tmp_path), "FLEETFLOW_KEY": "secret"})
+
+    assert "openssl rand" in refused.value.problems[0].fix
+
+
+def test_the_state_folder_is_where_people_expect_it(tmp_path: Path) -> None:
+    assert state_folder({"FLEETFLOW_STATE_DIR": "/a/b", "XDG_STATE_HOME": "/x"}) == Path("/a/b")
+    assert state_folder({"XDG_STATE_HOME": "/x", "HOME": "/h"}) == Path("/x/fleetflow")
+    assert state_folder({"HOME": "/h"}) == Path("/h/.local/state/fleetflow")
+
+
+def test_celery_gets_the_same_redis_in_its_own_spelling() -> None:
+    assert broker_url("redis://u:p@host:6379/2") == "redis://u:p@host:6379/2"
+    assert broker_url("rediss://host/0") == "rediss://host/0"
+    assert broker_url("unix:///run/redis.sock") == "redis+socket:///run/redis.sock?virtual_host=0"
+    assert broker_url("unix:///run/redis.sock?db=3") == "redis+socket:///run/redis.sock?virtual_host=3"

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a command loads, exactly: milliseconds differ between machines, `sys.modules` does not.
+
+import-linter knows who imports whom, not when; a lazy import that became an eager one shows only here.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = {"celery", "docker", "google", "jinja2", "kombu", "kubernetes", "redis", "requests", "rich"}
+
+# Runs `flow …` as its entry point does, then says which of the heavy ones are there.
+PROBE = """
+import sys
+from fleetflow_tasks.cli.main import run
+code = run(sys.argv[1:])
+print("LOADED", code, *sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
+PROJECT = """
+project "weight"
+service "api" { image "fleetflow/base"; version 1 }
+stage "local" { service "api" }
+"""
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    (tmp_path / "fleet.kdl").write_text(PROJECT, encoding="utf-8")
+    return tmp_path
+
+
+def loaded(desk: Path, *arguments: str) -> set[str]:
+    """The heavy packages that `flow *arguments*` has loaded when it ends, however it ends."""
+    environ = {
+        name: value for name, value in os.environ.items() if not name.startswith(("FLEET", "COVERAGE", "DOCKER"))
+    }
+    nowhere = f"unix://{desk}/nobody.sock"
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, *arguments],
+        cwd=desk,
+        env={
+            **environ,
+            "DOCKER_HOST": nowhere,
+            "FLEETFLOW_REDIS_URL": nowhere,
+            "FLEETFLOW_STATE_DIR": str(desk / "state"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("LOADED ")]
+    assert lines, done.stderr
+    return HEAVY & set(lines[0].split()[2:])
+
+
+def test_help_loads_nothing_heavy(desk: Path) -> None:
+    assert loaded(desk, "--help") == set()
+
+
+def test_a_wrong_command_loads_nothing_heavy(desk: Path) -> None:
+    assert loaded(desk, "depoly") == set()
+
+
+def test_validate_talks_to_nobody(desk: Path) -> None:
+    assert loaded(desk, "validate") <= {"jinja2"}
+
+
+def test_graph_talks_to_nobody(desk: Path) -> None:
+    assert loaded(desk, "graph") <= {"jinja2"}
+
+
+def test_plan_asks_the_engine_but_no_redis_and_no_celery(desk: Path) -> None:
+    assert not loaded(desk, "plan") & {"celery", "kombu", "redis", "rich"}
+
+
+def test_submit_loads_no_platform(desk: Path) -> None:
+    assert not loaded(desk, "submit") & {"docker", "google", "kubernetes"}
+
+
+def test_watch_loads_neither_celery_nor_a_platform(desk: Path) -> None:
+    assert not loaded(desk, "watch", "r1234") & {"celery", "kombu", "docker", "google", "kubernetes"}

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleetflow_tasks.view.ink import aligned, clean, counted, duration, padded, paint, shortened, width
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain", "plain"),
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x1b]0;title\x07rest", "rest"),
+        ("\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("a\x1b[2J\x1b[Hb", "ab"),
+        ("a\x1bcb", "ab"),
+        ("a\x9b31mb", "a31mb"),
+        ("two\nlines\r\n", "two lines "),
+        ("bell\x07 back\x08", "bell back"),
+        ("tab\tstays", "tab\tstays"),
+        ("\u202eright to left", "right to left"),
+        ("ends in \x1b", "ends in "),
+    ],
+)
+def test_text_from_outside_cannot_take_the_terminal_over(text: str, expected: str) -> None:
+    assert clean(text) == expected
+
+
+@given(st.text(alphabet=st.characters() | st.sampled_from("\x1b[]\\;m\x07\x9b")))
+def test_no_escape_is_left_whatever_comes(text: str) -> None:
+    assert not {"\x1b", "\n", "\x07", "\x9b"} & set(clean(text))
+
+
+def test_colours_are_written_only_where_they_are_wanted() -> None:
+    assert paint("x", "bold red", on=True) == "\x1b[1;31mx\x1b[0m"
+    assert paint("x", "bold red", on=False) == "x"
+    assert paint("", "red", on=True) == ""
+
+
+@pytest.mark.parametrize(("text", "columns"), [("abc", 3), ("日本", 4), ("e\u0301", 1), ("", 0)])
+def test_width_is_what_a_terminal_makes_of_it(text: str, columns: int) -> None:
+    assert width(text) == columns
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "expected"),
+    [
+        ("abcdef", 6, "abcdef"),
+        ("abcdef", 4, "abc…"),
+        ("日本語", 5, "日本…"),
+        ("日本語", 4, "日…"),
+        ("ab", 1, "…"),
+        ("ab", 0, ""),
+    ],
+)
+def test_what_is_too_long_ends_in_a_mark(text: str, columns: int, expected: str) -> None:
+    assert shortened(text, columns) == expected
+
+
+@given(st.text(max_size=20), st.integers(-2, 20), st.sampled_from(["…", "..."]))
+def test_what_is_shortened_fits(text: str, columns: int, mark: str) -> None:
+    assert width(shortened(text, columns, mark=mark)) <= max(columns, 0)
+
+
+def test_columns_are_as_wide_as_their_widest_cell() -> None:
+    assert aligned([("a", "b", "c"), ("日本", "", "x")]) == ["a     b  c", "日本     x"]
+    assert aligned([("a", "b"), ("aa", "")]) == ["a   b", "aa"]
+    assert aligned([]) == []
+    assert padded("abc", 2) == "abc"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (-1, "0.0s"),
+        (0.04, "0.0s"),
+        (12.34, "12.3s"),
+        (59.94, "59.9s"),
+        (59.96, "1m 00s"),
+        (125, "2m 05s"),
+        (3599.7, "1h 00m"),
+        (3720, "1h 02m"),
+        (86399, "23h 59m"),
+        (86400, "1d 00h"),
+        (273600, "3d 04h"),
+    ],
+)
+def test_a_duration_is_as_exact_as_one_can_use(seconds: float, expected: str) -> None:
+    assert duration(seconds) == expected
+
+
+def test_one_is_counted_in_the_singular() -> None:
+    assert (counted(1, "service"), counted(0, "service"), counted(2, "try", "tries")) == (
+        "1 service",
+        "0 services",
+        "2 tries",
+    )

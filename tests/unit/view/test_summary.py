@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+from fleetflow_tasks.engine.model import RunEnded
+from fleetflow_tasks.errors import Place, Problem
+from fleetflow_tasks.plan.model import StepId
+from fleetflow_tasks.view.fold import Picture
+from fleetflow_tasks.view.summary import failure, summary
+from tests.unit.view.conftest import Story, folded
+
+
+def test_a_good_run_is_one_line(story: Story) -> None:
+    picture = folded(
+        story.begin(),
+        [
+            *(event for name in ("db", "migrate", "api") for event in story.up(name)),
+            *story.up("web", "unchanged", changed=False),
+            RunEnded(status="succeeded", **story.stamp()),
+        ],
+    )
+
+    assert summary(picture) == "succeeded in 5.0s: 3 services deployed, 1 unchanged"
+
+
+def test_a_bad_run_tells_each_failure_and_what_was_not_done_for_it(story: Story) -> None:
+    picture = folded(
+        story.begin(),
+        [
+            *story.up("db"),
+            story.moved("migrate:prepare", "running"),
+            story.badly("migrate:prepare", cause=("manifest unknown",), fix="push it"),
+            *(story.moved(f"{name}:deploy", "skipped", 0.0) for name in ("migrate", "api", "web")),
+            RunEnded(status="failed", **story.stamp()),
+        ],
+    )
+
+    assert summary(picture) == (
+        "migrate:prepare failed on docker, attempt 1 of 3, not tried again: the image does not exist\n"
+        "  manifest unknown\n"
+        "  fix: push it\n"
+        "\n"
+        "not done: api, web, because migrate:prepare failed\n"
+        "failed in 4.0s: 1 service deployed, 1 failed, 2 skipped"
+    )
+
+
+def test_what_was_cancelled_says_so(story: Story) -> None:
+    picture = folded(
+        story.begin(),
+        [
+            story.moved("db:deploy", "cancelled"),
+            story.moved("migrate:deploy", "skipped"),
+            story.moved("api:prepare", "skipped"),
+            RunEnded(
+                status="cancelled", problem=Problem(code="x", message="ann said so", fix="ask her"), **story.stamp()
+            ),
+        ],
+    )
+
+    assert summary(picture) == (
+        "ann said so\n"
+        "  fix: ask her\n"
+        "\n"
+        "not done: migrate, because db:deploy was cancelled\n"
+        "not done: api\n"
+        "cancelled in 4.0s: 2 services skipped, 1 cancelled, 1 not done yet"
+    )
+
+
+def test_a_run_that_goes_on_is_told_as_far_as_it_is(story: Story) -> None:
+    assert summary(story.begin(), now=103.0) == "running in 3.0s: 4 services not done yet"
+
+
+def test_a_run_without_services_had_nothing_to_do(story: Story) -> None:
+    empty = Picture(run=story.begin().run, steps={}, needs={})
+
+    assert summary(empty, now=101.0) == "running in 1.0s: nothing to do"
+
+
+def test_many_names_are_counted(story: Story) -> None:
+    picture = folded(
+        story.begin(),
+        [
+            story.badly("db:deploy"),
+            *(story.moved(f"s{number:02}:deploy", "skipped") for number in range(12)),
+        ],
+    )
+
+    names = ", ".join(f"s{number:02}" for number in range(10))
+    assert f"not done: {names} and 2 more\n" in summary(picture)
+
+
+def test_a_failure_says_which_attempt_it_was_and_where_the_text_is(story: Story) -> None:
+    place = Place(file="services/api.kdl", line=3, column=5)
+    picture = folded(
+        story.begin(),
+        [
+            story.badly("api:deploy", attempt=3, place=place),
+            story.badly("db:deploy", attempt=4, losses=2),
+            story.badly("web:deploy", "nobody came", attempt=0),
+            story.moved("migrate:deploy", "failed"),
+        ],
+    )
+
+    assert failure(picture, StepId("api:deploy")) == [
+        "api:deploy failed on docker, attempt 3 of 3: the image does not exist",
+        "  at services/api.kdl:3:5",
+    ]
+    assert failure(picture, StepId("db:deploy")) == [
+        "db:deploy failed on docker, attempt 2 of 3, not tried again: the image does not exist"
+    ]
+    assert failure(picture, StepId("web:deploy")) == ["web:deploy failed on docker: nobody came"]
+    assert failure(picture, StepId("migrate:deploy")) == [
+        "migrate:deploy failed on docker, attempt 1 of 3, not tried again: nobody said why"
+    ]
+
+
+def test_without_the_plan_a_failure_says_what_it_knows(story: Story) -> None:
+    picture = folded(story.begin(facts=False), [story.badly("api:deploy")])
+
+    assert failure(picture, StepId("api:deploy")) == ["api:deploy failed: the image does not exist"]
+
+
+def test_colours_are_written_only_where_they_are_wanted(story: Story) -> None:
+    picture = folded(story.begin(), [RunEnded(status="succeeded", **story.stamp())])
+
+    assert summary(picture, colour=True).startswith("\x1b[1;32msucceeded\x1b[0m in 1.0s: ")

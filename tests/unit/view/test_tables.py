@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+import json
+from typing import Any
+
+from fleetflow_tasks.config.model import ProjectName, RuntimeName, ServiceName, StageName
+from fleetflow_tasks.engine.model import Run, RunId
+from fleetflow_tasks.plan.model import Plan, Step, StepId
+from fleetflow_tasks.runtimes.base import Change, FieldChange, ServiceStatus
+from fleetflow_tasks.view import tables
+from fleetflow_tasks.view.tables import changes
+
+
+def status(name: str, state: Any = "running", **fields: Any) -> ServiceStatus:
+    return ServiceStatus(service=ServiceName(name), state=state, **{"runtime": RuntimeName("docker"), **fields})
+
+
+def run(name: str, **fields: Any) -> Run:
+    given = {"status": "succeeded", "submitted": 100.0, "generation": 1, **fields}
+    return Run(id=RunId(name), project=ProjectName("shop"), stage=StageName("stg"), **given)
+
+
+def narrowed(plan: Plan, *steps: str) -> Plan:
+    kept = tuple(step for step in plan.steps if step.id in steps)
+    return Plan(project=plan.project, stage=plan.stage, root=plan.root, services=plan.services, steps=kept)
+
+
+def test_what_runs_stands_in_a_table_by_name() -> None:
+    found = [
+        status("web", since=875.0, ports=("127.0.0.1:8080->80/tcp", "53/udp"), image="shop/web:2"),
+        status("db", "unhealthy", since=990.0, image="postgres:16", text="healthy 2 of 3", restarts=2, drift=True),
+        status("api", "missing"),
+    ]
+
+    assert tables.services(found, now=1000.0).splitlines() == [
+        "SERVICE  STATE      SINCE   PORTS                           IMAGE",
+        "api      missing    -       -                               -",
+        "db       unhealthy  10.0s   -                               postgres:16  healthy 2 of 3, 2 restarts, differs from the plan",
+        "web      running    2m 05s  127.0.0.1:8080->80/tcp, 53/udp  shop/web:2",
+    ]
+
+
+def test_the_runtime_stands_there_where_there_are_several() -> None:
+    found = [status("web"), status("edge", runtime=RuntimeName("cloudrun"))]
+
+    assert tables.services(found, now=0.0).splitlines() == [
+        "SERVICE  STATE    RUNTIME   SINCE  PORTS  IMAGE",
+        "edge     running  cloudrun  -      -      -",
+        "web      running  docker    -      -      -",
+    ]
+
+
+def test_states_are_coloured_and_columns_stay() -> None:
+    lines = tables.services([status("web", "failed")], now=0.0, colour=True).splitlines()
+
+    assert lines == [
+        "\x1b[1mSERVICE  STATE   SINCE  PORTS  IMAGE\x1b[0m",
+        "web      \x1b[31mfailed\x1b[0m  -      -      -",
+    ]
+
+
+def test_where_nothing_runs_it_is_said_how_something_would() -> None:
+    assert tables.services([], now=0.0) == "nothing runs here; `flow up` brings the stage up"
+
+
+def test_services_are_json_too() -> None:
+    assert json.loads(tables.services_json([status("web"), status("api")])) == {
+        "v": 1,
+        "type": "ps",
+        "services": [
+            {"service": "api", "state": "running", "runtime": "docker"},
+            {"service": "web", "state": "running", "runtime": "docker"},
+        ],
+    }
+
+
+def test_runs_stand_in_a_table() -> None:
+    found = [
+        run("r3", status="queued"),
+        run("r2", status="running", started=990.0, actor="ann", note="ci job 7"),
+        run("r1", started=110.0, ended=112.5),
+    ]
+
+    assert tables.runs(found, now=1000.0).splitlines() == [
+        "RUN  STATUS     STAGE     SUBMITTED    TOOK   BY   NOTE",
+        "r3   queued     shop/stg  15m 00s ago  -      -",
+        "r2   running    shop/stg  15m 00s ago  10.0s  ann  ci job 7",
+        "r1   succeeded  shop/stg  15m 00s ago  2.5s   -",
+    ]
+    assert tables.runs([], now=0.0) == "no runs yet"
+    assert [each["id"] for each in json.loads(tables.runs_json(found))["runs"]] == ["r3", "r2", "r1"]
+
+
+def test_a_plan_tells_what_it_would_do_and_why_and_sums_it_up(plan: Plan) -> None:
+    found = {
+        StepId("db:deploy"): Change(kind="create", cause="not there"),
+        StepId("migrate:deploy"): Change(kind="run", cause="image changed"),
+        StepId("api:deploy"): Change(
+            kind="replace",
+            cause="image changed",
+            downtime="~1 s: published port",
+            fields=(
+                FieldChange(field="image", old="x:1", new="x:2"),
+                FieldChange(field="environment.A", old=None, new=""),
+            ),
+        ),
+        StepId("old:remove"): Change(kind="remove", cause="declared no more"),
+    }
+
+    assert changes(plan, found).splitlines() == [
+        "+ create     db       not there",
+        "> run        migrate  image changed",
+        "± replace    api      image changed; downtime ~1 s: published port",
+        "    image: x:1 -> x:2",
+        '    environment.A: - -> ""',
+        "- remove     old      declared no more",
+        "= unchanged  web",
+        "",
+        "plan: 1 to create, 1 to replace, 1 to run, 1 to remove, 1 unchanged",
+    ]
+
+
+def test_a_terminal_that_cannot_gets_plain_signs(plan: Plan) -> None:
+    found = {StepId("api:deploy"): Change(kind="replace"), StepId("web:deploy"): Change(kind="update")}
+
+    assert changes(plan, found, unicode=False).splitlines()[:2] == ["! replace    api", "~ update     web"]
+
+
+def test_many_unchanged_services_are_counted(plan: Plan) -> None:
+    steps = tuple(
+        Step(id=StepId(f"s{number}:deploy"), action="deploy", runtime=RuntimeName("docker"), queue=plan.steps[0].queue)
+        for number in range(11)
+    )
+    many = Plan(project=plan.project, stage=plan.stage, root="/", services=(), steps=steps)
+
+    assert changes(many, {}) == "= 11 services unchanged\n\nplan: 11 unchanged"
+
+
+def test_a_plan_for_some_services_prunes_nothing(plan: Plan) -> None:
+    found = {StepId("old:remove"): Change(kind="remove")}
+
+    assert changes(narrowed(plan, "db:deploy"), found).splitlines()[-1] == "plan: 1 unchanged"
+
+
+def test_an_empty_plan_has_nothing_to_do(plan: Plan) -> None:
+    assert changes(narrowed(plan), {}) == "plan: nothing to do"
+
+
+def test_the_stages_own_removals_are_named_as_such(plan: Plan) -> None:
+    found = {StepId("stage:remove"): Change(kind="remove", cause="empty")}
+
+    assert changes(narrowed(plan, "stage:prune"), found).splitlines()[0] == "- remove  (stage remove)  empty"
+
+
+def test_changes_are_json_too(plan: Plan) -> None:
+    told = json.loads(tables.changes_json(narrowed(plan, "db:deploy"), {StepId("db:deploy"): Change(kind="create")}))
+
+    assert told == {
+        "v": 1,
+        "type": "plan",
+        "project": "shop",
+        "stage": "stg",
+        "changes": [{"step": "db:deploy", "service": "db", "change": {"kind": "create"}}],
+        "total": {"create": 1},
+    }
+
+
+def test_a_sound_stage_is_said_to_be_sound(plan: Plan) -> None:
+    assert tables.validated(plan) == "stg: 4 services in 10 steps on docker, nothing is wrong"

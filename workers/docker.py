@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Start a worker for Docker: `python workers/docker.py [QUEUE]`, the same as `flow worker docker`.
+
+QUEUE: `docker` (default), or `docker.NAME` for the one worker beside the Engine called NAME.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+# A script's own folder comes first on the path, and there this file would be taken for the `docker` package.
+sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != Path(__file__).resolve().parent]
+
+from fleetflow_tasks.engine.boot import work  # noqa: E402
+from fleetflow_tasks.engine.settings import from_environ  # noqa: E402
+from fleetflow_tasks.errors import FleetFlowError  # noqa: E402
+from fleetflow_tasks.plan.model import QueueName  # noqa: E402
+from fleetflow_tasks.runtimes.registry import get  # noqa: E402
+
+if __name__ == "__main__":
+    queue = QueueName(sys.argv[1] if len(sys.argv) > 1 else "docker")
+    try:
+        work([queue], settings=from_environ(os.environ), runtimes=get)
+    except FleetFlowError as error:
+        sys.stderr.write("".join(f"{problem.message}\n  fix: {problem.fix}\n" for problem in error.problems))
+        sys.exit(error.exit_code)
