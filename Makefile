@@ -39,8 +39,9 @@ fix: ## format, and mend what ruff can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: ## measure against Docker Compose on the same engine; QUICK=1 for one round
+bench: ## measure beside Docker Compose and beside Celery's canvas; QUICK=1 for a short one
 	@scripts/run $(BIN)/python bench/docker.py $(if $(QUICK),--quick)
+	@$(BIN)/python bench/engine.py $(if $(QUICK),--quick)
 
 docs: ## check the documentation: links, examples, what it says of the project
 	@scripts/setup

@@ -244,7 +244,6 @@ def submitted(
     stage is busy.
     """
     from fleetflow_tasks.engine import dispatch
-    from fleetflow_tasks.engine.app import app
     from fleetflow_tasks.engine.model import new_run_id
     from fleetflow_tasks.engine.publish import publisher
 
@@ -257,7 +256,7 @@ def submitted(
             run=new_run_id(),
             store=store,
             keys=settings.keys,
-            publish=publisher(app(url)),
+            publish=publisher(store),
             actor=actor(request),
             note=origin(request),
             conflict=conflict,

@@ -1,15 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""In CI a skip is a failure: a machine there has every part, so what cannot run is broken and must say so.
+"""What holds for every test.
 
-At a desk a skip stays a skip, with its reason in pytest's summary.
+In CI a skip is a failure: a machine there has every part, so what cannot run is broken and must say so. At a desk a skip
+stays a skip, with its reason in pytest's summary.
+
+No property has a deadline: on a machine that is busy with other things, slow is no answer. In CI Hypothesis says so by
+itself, and takes the same examples every time.
 """
 
 import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+if not IN_CI:
+    settings.register_profile("desk", deadline=None)
+    settings.load_profile("desk")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,7 +4,7 @@
 import click
 
 from fleetflow_tasks import api
-from fleetflow_tasks.cli.options import json_option, names, only_option, project_options, quiet_option, say, warn
+from fleetflow_tasks.cli.options import json_option, names, only_option, project_options, quiet_option, warn
 
 
 @click.command("down")
@@ -15,11 +15,8 @@ from fleetflow_tasks.cli.options import json_option, names, only_option, project
 @quiet_option
 def command(request: api.Request, only: tuple[str, ...], volumes: bool, as_json: bool, quiet: bool) -> int:
     """Remove a stage's services and network; named volumes stay, and with them the data."""
-    from fleetflow_tasks.cli.show import Screen
+    from fleetflow_tasks.cli.here import carried_out
 
     planned = api.teardown_plan(request, only=names(only), volumes=volumes)
     warn(planned.warnings)
-    screen = Screen(as_json=as_json, quiet=quiet, interrupted="stopping: what has begun comes to its end")
-    api.up(request, planned.plan, follow=screen.follow, say=lambda text: None if quiet or as_json else say(text))
-    screen.end()
-    return screen.exit_code
+    return carried_out(request, planned.plan, as_json=as_json, quiet=quiet)

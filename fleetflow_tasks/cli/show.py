@@ -21,14 +21,17 @@ if TYPE_CHECKING:
 class Screen:
     """Shows a run. `follow` may be called again after it was interrupted: it goes on where it was.
 
-    interrupted: what to say then.
+    interrupted: what to say then. here: this process carries the run out itself.
     """
 
-    def __init__(self, *, as_json: bool = False, quiet: bool = False, interrupted: str = "") -> None:
+    def __init__(
+        self, *, as_json: bool = False, quiet: bool = False, interrupted: str = "", here: bool = False
+    ) -> None:
         self.picture: Picture | None = None
         self._as_json = as_json
         self._quiet = quiet
         self._interrupted = interrupted
+        self._here = here
 
     def follow(self, following: Following) -> None:
         """Returns when the run has ended. A KeyboardInterrupt comes out of it, with the screen in order."""
@@ -73,7 +76,7 @@ class Screen:
             return lambda picture, update: None
         if sys.stdout.isatty():
             return _live(following, stack)
-        return _plain(begun=self.picture is not None)
+        return _plain(begun=self.picture is not None, here=self._here)
 
 
 Draw = Callable[[Picture, "Snapshot | AnyEvent | None"], None]
@@ -99,11 +102,11 @@ def _json(following: Following) -> "Draw":
     return draw
 
 
-def _plain(*, begun: bool) -> "Draw":
+def _plain(*, begun: bool, here: bool) -> "Draw":
     from fleetflow_tasks.engine.model import Snapshot
     from fleetflow_tasks.view.plain import Plain
 
-    plain = Plain(colour=colour())
+    plain = Plain(colour=colour(), here=here)
 
     def draw(picture: Picture, update: "Snapshot | AnyEvent | None") -> None:
         nonlocal begun

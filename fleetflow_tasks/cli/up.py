@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import click
 
 from fleetflow_tasks import api
-from fleetflow_tasks.cli.options import json_option, names, only_option, project_options, quiet_option, say, warn
+from fleetflow_tasks.cli.options import json_option, names, only_option, project_options, quiet_option, warn
 from fleetflow_tasks.plan.model import Plan, StepId
 from fleetflow_tasks.runtimes.base import Change
 
@@ -30,7 +30,9 @@ def command(request: api.Request, only: tuple[str, ...], as_json: bool, quiet: b
     found = api.changes(request, planned.plan)
     if all(change.kind == "none" for change in found.values()) and not api.is_held(request, planned.plan):
         return _nothing_to_do(planned.plan, found, as_json=as_json)
-    return _carried_out(request, planned.plan, as_json=as_json, quiet=quiet)
+    from fleetflow_tasks.cli.here import carried_out
+
+    return carried_out(request, planned.plan, as_json=as_json, quiet=quiet)
 
 
 def _nothing_to_do(plan: Plan, found: Mapping[StepId, Change], *, as_json: bool) -> int:
@@ -43,16 +45,3 @@ def _nothing_to_do(plan: Plan, found: Mapping[StepId, Change], *, as_json: bool)
         services = counted(sum(1 for step in plan.steps if step.action == "deploy"), "service")
         click.echo(f"{plan.project}/{plan.stage} is up to date: {services} unchanged")
     return 0
-
-
-def _carried_out(request: api.Request, plan: Plan, *, as_json: bool, quiet: bool) -> int:
-    from fleetflow_tasks.cli.show import Screen
-
-    screen = Screen(
-        as_json=as_json,
-        quiet=quiet,
-        interrupted="stopping: what has begun comes to its end, nothing new begins; Ctrl-C again leaves now",
-    )
-    api.up(request, plan, follow=screen.follow, say=lambda text: None if quiet or as_json else say(text))
-    screen.end()
-    return screen.exit_code

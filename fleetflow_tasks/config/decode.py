@@ -101,19 +101,18 @@ class _Decoder:
             self._error(node.place, "not-supported", f"`{row.name}` is not supported yet", row.later)
             return
         block.places.setdefault(row.field, node.place)
-        match row.kind:
-            case "value":
-                self._set(block, row, self._value(node, row))
-            case "values":
-                block.values[row.field] = self._values(node, row)
-            case "map":
-                self._map(block, node, row)
-            case "list":
-                self._extend(block, row, self._list(node, row), first=first)
-            case "block" if row.many:
-                self._extend(block, row, [self._block(node, row)], first=first)
-            case "block":
-                self._merge_block(block, row, self._block(node, row))
+        if row.kind == "value":
+            self._set(block, row, self._value(node, row))
+        elif row.kind == "values":
+            block.values[row.field] = self._values(node, row)
+        elif row.kind == "map":
+            self._map(block, node, row)
+        elif row.kind == "list":
+            self._extend(block, row, self._list(node, row), first=first)
+        elif row.many:
+            self._extend(block, row, [self._block(node, row)], first=first)
+        else:
+            self._merge_block(block, row, self._block(node, row))
 
     def _set(self, block: Block, row: Row, value: Decoded | None) -> None:
         if value is not None:

@@ -95,7 +95,7 @@ class Disk:
             yield from self._beside(f"{folder}/**/*.kdl")
         for name in ("fleet", "flow"):
             path = self.main.parent / f"{name}.{stage}.kdl"
-            if stage is not None and path.is_file():
+            if stage is not None and _is_file(path):
                 yield path
 
     def _beside(self, pattern: str) -> list[Path]:
@@ -134,7 +134,7 @@ class Disk:
             return [base]
         try:
             found = sorted(
-                each for each in _matching(Path(base.anchor), str(base.relative_to(base.anchor))) if each.is_file()
+                each for each in _matching(Path(base.anchor), str(base.relative_to(base.anchor))) if _is_file(each)
             )
         except ValueError as error:
             message = f"`{include.pattern}` is no pattern of files"
@@ -147,6 +147,11 @@ class Disk:
         return found
 
 
+def _is_file(path: Path) -> bool:
+    """Without the errors of `Path.is_file`: a name can be too long for the disk."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
 def _matching(folder: Path, pattern: str) -> list[Path]:
     try:
         return list(folder.glob(pattern))
@@ -156,7 +161,7 @@ def _matching(folder: Path, pattern: str) -> list[Path]:
 
 def _given(path: Path, typed: Path) -> Path:
     if path.is_dir():
-        inside = [path / name for name in NAMES if (path / name).is_file()]
+        inside = [path / name for name in NAMES if _is_file(path / name)]
         if inside:
             return Path(os.path.abspath(inside[0]))  # noqa: PTH100
     elif os.path.lexists(path):
@@ -168,7 +173,7 @@ def _given(path: Path, typed: Path) -> Path:
 def _found(here: Path) -> Path:
     for folder in (here, *here.parents):
         for name in NAMES:
-            if (folder / name).is_file():
+            if _is_file(folder / name):
                 return folder / name
     looked = ", ".join(f"`{name}`" for name in NAMES)
     raise ConfigError(

@@ -12,14 +12,15 @@ from typing import Literal
 import ckdl
 import msgspec
 
-from fleetflow_tasks.config.locate import Entry, Located, Span, Spot, Text, Trouble, scan
+from fleetflow_tasks.config.locate import Entry, Located, Span, Spot, Text, Trouble
 from fleetflow_tasks.errors import ConfigError, Place, Problem
 
 Version = Literal[1, 2]
 Scalar = str | int | float | bool | None
 
 _VERSIONS: tuple[Version, ...] = (2, 1)
-REFUSED = (ckdl.ParseError, UnicodeError)  # the second: half a surrogate pair, as `\u{d800}` makes one
+# ValueError: half a surrogate pair, as `\\u{d800}` makes one; and two trees that do not pair, should a text be read differently.
+REFUSED = (ckdl.ParseError, ValueError)
 
 
 class Value(msgspec.Struct, frozen=True):
@@ -68,15 +69,14 @@ class Node(msgspec.Struct, frozen=True):
 
 def parse(text: Text) -> tuple[Node, ...]:
     """The nodes of *text*. Raises ConfigError, pointing at the token that the parser refuses."""
-    located = scan(text.final)
-    if located.too_deep is not None:  # before the parser sees it: the depth is ours to limit, not its
-        raise ConfigError(_problem(text, located.too_deep))
+    located = text.located
+    if located.refused is not None:
+        raise ConfigError(_problem(text, located.refused))
     for version in _VERSIONS:
         try:
-            document = ckdl.parse(text.final, version=version)
+            return _paired(ckdl.parse(text.final, version=version).nodes, located.nodes, text)
         except REFUSED:
             continue
-        return _paired(document.nodes, located.nodes, text)
     raise ConfigError(_blamed(text, located))
 
 

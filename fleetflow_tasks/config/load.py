@@ -64,13 +64,15 @@ def load(
     strict: bool = False,
     blocks: Blocks | None = None,
 ) -> Loaded:
-    """The project that is found from *root* upwards, or in *file*.
+    """The project that is found from *root* upwards, or in *file*, or where `FLEETFLOW_FILE` of *environ* says.
 
     stage: the one to read, with its secrets; None reads all, and a secret that is not at hand is then left open.
     variables: `--var`, the strongest. environ: of the process; only what `variables.PREFIXES` allows reaches templates.
     strict: unknown nodes are errors. blocks: the rows of each runtime's own block.
     Raises ConfigError with all problems.
     """
+    if file is None and environ and environ.get("FLEETFLOW_FILE"):
+        file = Path(environ["FLEETFLOW_FILE"])
     loader = _Loader(Disk(root, file), stage, variables or {}, environ or {}, strict=strict, blocks=blocks or {})
     return loader.run()
 

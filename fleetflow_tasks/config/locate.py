@@ -58,7 +58,6 @@ class Spot(msgspec.Struct):
     children: list["Spot"] = []
     block: bool = False
     end: int = 0
-    body: int = -1
 
 
 class Trouble(msgspec.Struct):
@@ -70,12 +69,15 @@ class Trouble(msgspec.Struct):
 
 
 class Located(msgspec.Struct):
-    """What the scanner saw. words: every token, in order. troubles: in order too."""
+    """What the scanner saw. words: every token, in order. troubles: in order too.
+
+    refused: what the parser may take and FleetFlow does not: nesting without end, a `/-` before a `;`.
+    """
 
     nodes: list[Spot] = []
     words: list[Span] = []
     troubles: list[Trouble] = []
-    too_deep: Trouble | None = None
+    refused: Trouble | None = None
 
 
 def scan(text: str) -> Located:
@@ -160,11 +162,9 @@ class _Scanner:
     def _open_block(self, node: Spot, *, dropped: bool) -> None:
         self.open.append((node, self.siblings, self.pos))
         if len(self.open) == MAX_DEPTH + 1:
-            message = f"blocks are nested more than {MAX_DEPTH} deep"
-            self.found.too_deep = self.found.too_deep or Trouble(Span(self.pos, self.pos + 1), message)
+            self._refuse(self.pos, f"blocks are nested more than {MAX_DEPTH} deep", "")
         if not dropped:
             node.block = True
-            node.body = self.pos
         self.siblings = [] if dropped else node.children
         self.pos += 1
 
@@ -181,12 +181,15 @@ class _Scanner:
 
     def _slashdash(self, *, names: bool) -> bool:
         """Step over `/-` and what may stand between it and its victim."""
-        if not self.text.startswith("/-", self.pos):
-            return False
+        start = self.pos
         while self.text.startswith("/-", self.pos):
             self.pos += 2
             self._skip(lines=True, names=names)
-        return True
+            if ";" in self.text[start : self.pos]:  # a comment may hold one too: it is not worth a closer look
+                self._refuse(
+                    start, "`/-` must stand right before what it leaves out", "write no `;` and no comment between"
+                )
+        return self.pos > start
 
     def _annotation(self) -> None:
         """Step over `(type)`; the parser takes several."""
@@ -282,6 +285,9 @@ class _Scanner:
             self._trouble(self.pos - 1, self.pos, "the text ends too early", "")
         self.pos += 1
 
+    def _refuse(self, start: int, message: str, fix: str) -> None:
+        self.found.refused = self.found.refused or Trouble(Span(start, start + 1), message, fix)
+
     def _trouble(self, start: int, end: int, message: str, fix: str) -> None:
         self.found.troubles.append(Trouble(Span(start, end), message, fix))
 
@@ -300,7 +306,7 @@ class Piece(msgspec.Struct, frozen=True):
 class Text:
     """A file's text as it was written (`source`) and as it is parsed (`final`), and the way back from one to the other."""
 
-    __slots__ = ("_lines", "_starts", "final", "name", "pieces", "source")
+    __slots__ = ("_lines", "_located", "_starts", "final", "name", "pieces", "source")
 
     def __init__(self, name: str, source: str, *, final: str | None = None, pieces: tuple[Piece, ...] = ()) -> None:
         self.name = name
@@ -309,6 +315,14 @@ class Text:
         self.pieces = pieces or (Piece(0, 0),)
         self._starts = [piece.start for piece in self.pieces]
         self._lines: list[int] = []
+        self._located: Located | None = None
+
+    @property
+    def located(self) -> Located:
+        """What the scanner sees in `final`; asked for twice, it looks once."""
+        if self._located is None:
+            self._located = scan(self.final)
+        return self._located
 
     def place(self, start: int, end: int) -> Place:
         """The place of characters of `final`, as a person finds it in the file."""
@@ -321,7 +335,8 @@ class Text:
             self._lines = [0, *(match.end() for match in re.finditer("\n", self.source))]
         line = bisect_right(self._lines, start) - 1
         begin = self._lines[line]
-        rest = self.source[begin:].split("\n", 1)[0]
+        end_of_line = self.source.find("\n", begin)
+        rest = self.source[begin : end_of_line if end_of_line >= 0 else None]
         length = max(1, min(end - start, len(rest) - (start - begin)))
         return Place(file=self.name, line=line + 1, column=start - begin + 1, length=length, text=rest)
 

@@ -29,7 +29,7 @@ class Outline(msgspec.Struct):
 def outline(text: Text) -> Outline:
     """Raises ConfigError for a template that cannot be read, or one that hides what must be plain."""
     if not template.is_template(text.source):
-        return _Outliner(text, scan(text.source), ()).run()
+        return _Outliner(text, text.located, ()).run()
     parts = template.parts(text)
     return _Outliner(text, scan(template.skeleton(text, parts)), template.guarded(parts)).run()
 
@@ -61,11 +61,14 @@ class _Outliner:
             if template.is_template(pattern) or "${" in pattern:
                 message = "an `include` is read before variables are known: its path must be plain"
                 raise ConfigError(Problem(code="include", message=message, place=place))
-            self.found.includes.append(Include(_text(pattern), place))
+            path = _text(pattern)
+            if path is not None and "\0" in path:
+                raise ConfigError(Problem(code="include", message="a path cannot hold a NUL character", place=place))
+            self.found.includes += [Include(path, place)] if path is not None else []
 
     def _stage(self, spot: Spot) -> None:
         names = [self._slice(entry.value) for entry in spot.entries if entry.key is None][:1]
-        plain = [_text(name) for name in names if not template.is_template(name)]
+        plain = [text for name in names if not template.is_template(name) and (text := _text(name)) is not None]
         variables: dict[str, Variable] = {}
         for child in spot.children:
             if self._name(child) == "variables":
@@ -115,12 +118,12 @@ def _name(source: str) -> str:
     return kdl.name_of(source) if source[:1] in ('"', "#", "r") else source
 
 
-def _text(source: str) -> str:
-    """The text of a value token; what is no value is taken as it stands, the parser will say what is wrong with it."""
+def _text(source: str) -> str | None:
+    """The text of a value token; None for what is no value: the parser will say what is wrong with it."""
     try:
         value = kdl.literal(source)
     except kdl.REFUSED:
-        return source
+        return None
     return value if isinstance(value, str) else source
 
 

@@ -56,8 +56,8 @@ accepted and not used.
 
 ## Files
 
-Searched from the working directory upwards: @NAMES@; or the path in `--file`. Beside it,
-where there: `services/**/*.kdl`, `stages/**/*.kdl`, `variables/**/*.kdl`, and for one stage `fleet.{stage}.kdl` and
+Searched from the working directory upwards: @NAMES@; or the path in `--file` or `FLEETFLOW_FILE`. Beside
+it, where there: `services/**/*.kdl`, `stages/**/*.kdl`, `variables/**/*.kdl`, and for one stage `fleet.{stage}.kdl` and
 `flow.{stage}.kdl` (so `fleet.local.kdl` counts in the stage `local` alone). A later file wins over an earlier one.
 An included file counts at the place of its `include`; a file is read once, however often it is included.
 

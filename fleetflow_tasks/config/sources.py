@@ -5,6 +5,7 @@ A value that is not there is an error only where it is needed: for the stage tha
 once, as `flow validate` does, leaves it open and says so.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -32,7 +33,7 @@ class StageSources:
     def env_file(self, path: str, place: Place | None) -> dict[str, str]:
         """The variables of that file; empty where it cannot be read."""
         try:
-            lines, problems = dotenv(self.disk.read(self.disk.root / Path(path).expanduser(), place), self.environ)
+            lines, problems = dotenv(self.disk.read(self._path(path), place), self.environ)
             self.problems += problems
             return {name: variable.value(self.scope) for name, variable in lines.items()}
         except ConfigError as error:
@@ -63,10 +64,14 @@ class StageSources:
 
     def _file(self, name: str, place: Place | None) -> str | None:
         try:
-            return self.disk.read(self.disk.root / Path(name).expanduser(), place).source.removesuffix("\n")
+            return self.disk.read(self._path(name), place).source.removesuffix("\n")
         except ConfigError as error:
             self._missing(*error.problems)
             return None
+
+    def _path(self, typed: str) -> Path:
+        """Unlike `Path.expanduser`, this leaves the home of nobody as it stands."""
+        return self.disk.root / os.path.expanduser(typed)  # noqa: PTH111
 
     def _missing(self, *problems: Problem) -> None:
         if self.needed:

@@ -16,6 +16,7 @@ import uuid
 from fleetflow_tasks.config.model import ProjectName, StageName
 from fleetflow_tasks.engine.model import RUN_ENDS, Claim, Hint, Run, RunId, StepState, WorkerInfo
 from fleetflow_tasks.engine.store import Store
+from fleetflow_tasks.errors import RefusedError
 from fleetflow_tasks.plan.codec import readable
 from fleetflow_tasks.plan.model import QueueName
 
@@ -39,7 +40,10 @@ def give_up_abandoned(store: Store, project: ProjectName, stage: StageName) -> t
 
 def _is_local(store: Store, run: RunId) -> bool:
     blob = store.sealed_plan(run)
-    return blob is not None and any(step.queue == local_queue(run) for step in readable(blob).steps)
+    try:
+        return blob is not None and any(step.queue == local_queue(run) for step in readable(blob).steps)
+    except RefusedError:  # of a newer schema, or no plan at all: not ours to judge
+        return False
 
 
 def _is_abandoned(store: Store, run: RunId) -> bool:

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Celery app, the same for who publishes and who consumes; every setting with its reason.
+"""The Celery app of a worker; every setting with its reason.
 
 Celery carries hints and nothing else: two ids, no result, no retry, no countdown. The truth is in the store, so what
 Celery loses, doubles or delivers late changes nothing, and most of its own guarantees are switched off here because
 they would only get in the way.
 """
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -13,8 +14,6 @@ from celery import Celery
 from kombu.entity import Exchange, Queue
 
 from fleetflow_tasks.plan.model import QueueName
-
-TASK = "fleetflow.step"  # the one task's name, as Flower shows it
 
 SETTINGS: dict[str, Any] = {
     # JSON alone, both ways: a pickle in Redis would be code that a worker runs.
@@ -37,7 +36,9 @@ SETTINGS: dict[str, Any] = {
     "broker_connection_retry_on_startup": True,
     "broker_connection_max_retries": None,
     "broker_transport_options": {
-        "visibility_timeout": 300,  # seconds; with early acks only what died between two commands is ever given back
+        # Fetched is gone. By default each message is written to a second place until it is acked, and given back from
+        # there after a timeout: five of nine commands a message, for a hint that the reconciler would send again anyway.
+        "ack_emulation": False,
         "socket_timeout": 10,  # without it a publish waits for ever on a master that is gone
         "socket_connect_timeout": 5,
         "socket_keepalive": True,
@@ -46,9 +47,8 @@ SETTINGS: dict[str, Any] = {
     },
     # Only late-acked tasks are affected, and we have none; said by name, or Celery 5 warns and 6 changes its mind.
     "worker_cancel_long_running_tasks_on_connection_loss": False,
-    # For Flower. Our own stream is the record.
+    # For Flower. Our own stream is the record. (Hints are not sent by Celery: see publish.)
     "worker_send_task_events": True,
-    "task_send_sent_event": True,
     # We end a worker ourselves: a thread cannot be killed, and Celery would wait for its end, however far.
     "worker_soft_shutdown_timeout": 0,
     # Our lines are JSON, set up in `boot`.
@@ -56,24 +56,15 @@ SETTINGS: dict[str, Any] = {
     "worker_redirect_stdouts": False,
     # A typo in a queue's name must fail, not make a queue that nobody serves.
     "task_create_missing_queues": False,
-    # The run is stored before its hints go out: a publish may fail fast, the reconciler sends it again.
-    "task_publish_retry_policy": {"max_retries": 2, "interval_start": 0.2, "interval_step": 0.0, "interval_max": 0.2},
     "enable_utc": True,
 }
 
 
-def app(url: str, *, queues: tuple[QueueName, ...] = (), slots: int = 1) -> Celery:
-    """The app on the Redis at *url* (redis://, rediss:// or unix://).
-
-    queues: those that a worker consumes from. slots: steps at once; as many may publish at the same moment.
-    """
+def app(url: str, queues: Sequence[QueueName]) -> Celery:
+    """An app that consumes *queues* of the Redis at *url* (redis://, rediss:// or unix://)."""
     made = Celery("fleetflow", set_as_current=False)
     made.conf.update(SETTINGS)
-    made.conf.update(
-        broker_url=broker_url(url),
-        broker_pool_limit=slots + 2,
-        task_queues=tuple(queue(name) for name in queues) or None,
-    )
+    made.conf.update(broker_url=broker_url(url), task_queues=tuple(queue(name) for name in queues))
     return made
 
 

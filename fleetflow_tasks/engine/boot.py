@@ -107,8 +107,8 @@ class _Worker:
         self._queues = queues
         self._settings = settings
         self._slots = slots
-        self._celery = app(url, queues=queues, slots=slots)
-        self._publish = publisher(self._celery)
+        self._celery = app(url, queues)
+        self._publish = publisher(self.store)
         self._leases = Leases(self.store, renew=settings.renew)
         self._plans = Plans(self.store, settings.keys)
         self._runtimes = runtimes

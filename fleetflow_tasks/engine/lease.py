@@ -100,7 +100,7 @@ class Held:
         return self._verdict == "lost" or time.monotonic() >= self._until
 
     def hangs(self) -> bool:
-        return time.monotonic() > self.deadline + OVERSTAY
+        return time.monotonic() > self.deadline + self._leases.overstay
 
     def answered(self, verdict: Renewal, *, sent: float) -> None:
         """The renewer's word. sent: the moment before the question went out."""
@@ -141,7 +141,7 @@ class Held:
 class Leases:
     """All claims of this process. `start` the renewer before the first claim; `stop` it after the last."""
 
-    def __init__(self, store: Store, *, renew: float = RENEW) -> None:
+    def __init__(self, store: Store, *, renew: float = RENEW, overstay: float = OVERSTAY) -> None:
         self.store = store
         self.draining: Draining = "no"
         self.finishing = False  # a cancel that lets running steps come to their end (Ctrl-C once)
@@ -149,6 +149,7 @@ class Leases:
         self.lag = (
             0.0  # seconds by which the last renewal came late: a process whose threads starve shows it here first
         )
+        self.overstay = overstay
         self._every = renew
         self._held: dict[tuple[RunId, StepId], Held] = {}
         self._lock = threading.Lock()

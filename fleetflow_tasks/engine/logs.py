@@ -4,10 +4,11 @@
 The fields are those of `extra`; ids in them are the same as in Redis and in Flower.
 """
 
-import json
 import logging
 import sys
 from typing import Final
+
+import msgspec
 
 OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -23,7 +24,7 @@ class JsonLines(logging.Formatter):
         line |= {name: value for name, value in vars(record).items() if name not in OWN}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        return msgspec.json.encode(line, enc_hook=str).decode()
 
 
 def log_as_json(level: int = logging.INFO) -> None:

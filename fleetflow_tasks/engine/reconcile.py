@@ -91,7 +91,7 @@ def care(
     """Expire what may be expired in *stage*, wake what is due, send again what was lost."""
     hints = [] if time.monotonic() < memory.quiet_until else list(store.expire(*stage))
     hints += store.due(*stage, republish=republish)
-    for hint in hints:
+    for hint in dict.fromkeys(hints):  # what was just given back may stand among what is sent again
         publish(hint)
     if hints:
         log.info("hints.sent_again", extra={"stage": "/".join(stage), "count": len(hints)})

@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import resources
-from typing import Final, cast
+from typing import Final, Self, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -114,7 +114,7 @@ class Store:
     @classmethod
     def connect(
         cls, url: str, *, client_name: str = "ff", lease: float = LEASE, clock: Callable[[], float] | None = None
-    ) -> "Store":
+    ) -> Self:
         """url: redis://, rediss:// or unix://. Nothing is sent before the first call.
 
         lease: seconds that a claim is good for. clock: a test's; None: Redis's own `TIME`, as in all but tests.
@@ -486,6 +486,11 @@ class Store:
         with self._said():
             return self._redis.llen(queue)
 
+    def push(self, queue: QueueName, message: bytes) -> None:
+        """Put a message at the end of a queue, where Celery's transport would put it."""
+        with self._said():
+            self._redis.lpush(queue, message)
+
     def now(self) -> float:
         """Redis's clock."""
         if self._clock is not None:
@@ -551,10 +556,11 @@ class Store:
 
     def _slots(self) -> Mapping[QueueName, int]:
         """Slots of live workers, by queue; those that leave take nothing new."""
+        ticks = self._clock or time.monotonic
         at, found = self._registry
-        if time.monotonic() - at > REGISTRY:
+        if ticks() - at > REGISTRY:
             found = self.workers()
-            self._registry = (time.monotonic(), found)
+            self._registry = (ticks(), found)
         slots: dict[QueueName, int] = {}
         for worker in found:
             if not worker.draining:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from celery import Celery
 
-from fleetflow_tasks.engine.app import TASK
 from fleetflow_tasks.engine.model import RunId
+from fleetflow_tasks.engine.publish import TASK
 from fleetflow_tasks.plan.model import StepId
 
 

@@ -20,7 +20,6 @@ from fleetflow_tasks.engine.model import (
     RunStarted,
     StepMoved,
     StepProgressed,
-    WorkerId,
 )
 from fleetflow_tasks.plan.model import StepId
 from fleetflow_tasks.view.fold import Picture, action_of, blamed, service_of
@@ -35,10 +34,15 @@ _DONE = {"prepare": "prepared", "deploy": "ready", "remove": "removed", "prune":
 
 
 class Plain:
-    """Remembers only when it last told of each step's progress, and which steps wait for their next attempt."""
+    """Remembers what it told of each step: when it last spoke of its progress, its delays, its losses.
 
-    def __init__(self, *, colour: bool = False) -> None:
+    here: the run is carried out by this very process, so there is no worker worth naming.
+    """
+
+    def __init__(self, *, colour: bool = False, here: bool = False) -> None:
         self._colour = colour
+        self._here = here
+        self._losses: dict[StepId, int] = {}
         self._told: dict[StepId, float] = {}
         self._delayed: set[StepId] = set()
 
@@ -87,13 +91,13 @@ class Plain:
             case "running":
                 self._told[event.step] = event.at
                 if action != "prepare" or event.attempt > 1:
-                    attempt = f", attempt {event.attempt}" if event.attempt > 1 else ""
-                    yield f"{who}: {action} started ({_worker(event.worker)}{attempt})"
+                    yield f"{who}: {action} started{self._by(event)}"
             case "succeeded":
                 if (event.outcome is None or event.outcome.changed) or action == "deploy":
                     yield f"{who}: {self._well(picture, event)}"
             case "failed":
-                yield from failure(picture, event.step, colour=self._colour)
+                # One line, complete in itself: cause and fix stand at the end, where they are looked for.
+                yield failure(picture, event.step, colour=self._colour)[0]
             case "delayed":
                 self._delayed.add(event.step)
                 after = f" in {duration(event.due - event.at)}" if event.due is not None else ""
@@ -107,10 +111,21 @@ class Plain:
                 yield f"{who}: {action} cancelled"
             case "ready":
                 if event.attempt and event.step not in self._delayed:
-                    yield f"{who}: {action} was given up by its worker, another takes it"
+                    yield f"{who}: {action} {self._given_back(event)}"
                 self._delayed.discard(event.step)
             case "waiting":  # pragma: no branch  (there is no other, as mypy knows)
                 pass
+
+    def _by(self, event: StepMoved) -> str:
+        """Which machine does it, where there can be several, and which attempt it is; the process matters only in the log."""
+        parts = [f"worker {event.worker.partition(':')[0]}"] if event.worker and not self._here else []
+        parts += [f"attempt {event.attempt}"] if event.attempt > 1 else []
+        return f" ({', '.join(parts)})" if parts else ""
+
+    def _given_back(self, event: StepMoved) -> str:
+        lost = event.losses > self._losses.get(event.step, 0)
+        self._losses[event.step] = event.losses
+        return "lost its worker, another takes it" if lost else "was given back by its worker, another takes it"
 
     def _well(self, picture: Picture, event: StepMoved) -> str:
         state = picture.steps[event.step]
@@ -133,8 +148,3 @@ _ENDING = {"cancelled": "is being cancelled", "failed": "is failing"}
 
 def _began(run: Run) -> float:
     return run.started if run.started is not None else run.submitted
-
-
-def _worker(worker: WorkerId | None) -> str:
-    """Which machine does it; the process matters only in the log."""
-    return f"worker {worker.partition(':')[0]}" if worker else "here"

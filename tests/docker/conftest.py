@@ -29,12 +29,13 @@ DOCKER = RuntimeName("docker")
 def engine() -> Iterator[APIClient]:
     """The Engine, spoken to past our own code."""
     try:
-        endpoint = connect(endpoints("", os.environ, Path.home())).endpoint
+        found = connect(endpoints("", os.environ, Path.home()))
     except UnavailableError as error:
         pytest.fail("\n".join([error.problems[0].message, *error.problems[0].cause, "run `make setup` first"]))
-    client = APIClient(base_url=endpoint.url, version="auto", timeout=60)
+    found.close()
+    client = APIClient(base_url=found.endpoint.url, version="auto", timeout=60)
     if not client.images(BASE):
-        pytest.fail(f"image {BASE} is not on the Engine at {endpoint.url}: run `make setup` first")
+        pytest.fail(f"image {BASE} is not on the Engine at {found.endpoint.url}: run `make setup` first")
     yield client
     client.close()
 
@@ -154,7 +155,8 @@ def image(engine: APIClient) -> Iterator[Callable[..., str]]:
 
     yield derive
     for reference in dict.fromkeys(made):
-        engine.remove_image(reference, force=True)
+        if engine.images(reference):
+            engine.remove_image(reference, force=True)
 
 
 def service(name: str, *command: str, image: str = BASE, **fields: Any) -> ResolvedService:

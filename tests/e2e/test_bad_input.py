@@ -186,7 +186,9 @@ def test_a_runtime_that_this_version_does_not_bring_is_told_before_anything_is_t
     assert desk.container_ids() == []
 
 
-@pytest.mark.parametrize("arguments", [["upp"], ["up", "--var", "novalue"], ["up", "a", "--stage=b"], ["watch", "--bad"]])
+@pytest.mark.parametrize(
+    "arguments", [["upp"], ["up", "--var", "novalue"], ["up", "a", "--stage=b"], ["watch", "--bad"]]
+)
 def test_usage_errors_leave_with_two(desk: Desk, arguments: list[str]) -> None:
     result = desk.flow(*arguments)
 

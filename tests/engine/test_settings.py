@@ -70,7 +70,9 @@ def test_no_key_is_shown(tmp_path: Path) -> None:
     assert KEY not in repr(settings)
 
 
-@pytest.mark.parametrize("url", ["redis://redis.example.org:6379/0", "rediss://10.0.0.7/1", "redis://u:p@[2001:db8::1]"])
+@pytest.mark.parametrize(
+    "url", ["redis://redis.example.org:6379/0", "rediss://10.0.0.7/1", "redis://u:p@[2001:db8::1]"]
+)
 def test_a_redis_that_others_reach_needs_a_key(url: str, tmp_path: Path) -> None:
     with pytest.raises(RefusedError) as refused:
         from_environ({"FLEETFLOW_STATE_DIR": str(tmp_path), "FLEETFLOW_REDIS_URL": url})
@@ -78,7 +80,8 @@ def test_a_redis_that_others_reach_needs_a_key(url: str, tmp_path: Path) -> None
     problem = refused.value.problems[0]
     assert problem.message.startswith("FLEETFLOW_KEY is not set, and the Redis on `")
     assert "openssl rand" in problem.fix
-    assert from_environ({"FLEETFLOW_STATE_DIR": str(tmp_path), "FLEETFLOW_REDIS_URL": url, "FLEETFLOW_KEY": KEY})
+    told = {"FLEETFLOW_STATE_DIR": str(tmp_path), "FLEETFLOW_REDIS_URL": url, "FLEETFLOW_KEY": KEY}
+    assert from_environ(told).redis_url == url
 
 
 @pytest.mark.parametrize(

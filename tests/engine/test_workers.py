@@ -14,7 +14,6 @@ import msgspec
 import pytest
 import redis
 
-from fleetflow_tasks.engine.app import app
 from fleetflow_tasks.engine.dispatch import submit
 from fleetflow_tasks.engine.model import RUN_ENDS, Hint, Publish, RunId, Submitted, new_run_id
 from fleetflow_tasks.engine.publish import publisher
@@ -29,8 +28,8 @@ from tests.engine.conftest import BINARIES, Server, plan_of, running
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("worker_process.py")
 KEY = "a key of the tests, long enough to be one"
-QUICK = ("lease=2", "renew=0.4", "beat=0.3", "grace=8")
-LEASE = 2.0
+QUICK = ("lease=3", "renew=0.5", "beat=0.3", "grace=10")
+LEASE = 3.0
 
 SHOP = plan_of(
     "stage:prepare",
@@ -51,8 +50,7 @@ class Bed:
         self.world = RecordingRuntime(folder)
         self.store = Store.connect(url, client_name="ff-test", lease=LEASE)
         self.keys = Keys(current=parse_key(KEY))
-        self.celery = app(url)
-        self.publish: Publish = publisher(self.celery)
+        self.publish: Publish = publisher(self.store)
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def worker(self, *options: str, key: str = KEY) -> "subprocess.Popen[bytes]":
@@ -64,15 +62,15 @@ class Bed:
                 stderr=log,
             )
         self.processes.append(process)
-        eventually(lambda: process.poll() is not None or self.knows(process.pid), within=20)
+        eventually(lambda: process.poll() is not None or self.knows(process.pid), within=60)
         assert process.poll() is None, self.logs()
         return process
 
     def knows(self, pid: int) -> bool:
         return any(worker.pid == pid for worker in self.store.workers())
 
-    def submit(self, plan: Plan = SHOP, **options: object) -> RunId:
-        return self.submitted(plan, **options).run.id
+    def submit(self, plan: Plan = SHOP) -> RunId:
+        return self.submitted(plan).run.id
 
     def submitted(self, plan: Plan = SHOP, *, publish: Publish | None = None, wait_workers: bool = False) -> Submitted:
         return submit(
@@ -85,7 +83,7 @@ class Bed:
             wait_workers=wait_workers,
         )
 
-    def ended(self, run: RunId, within: float = 20) -> str:
+    def ended(self, run: RunId, within: float = 60) -> str:
         """How the run ended."""
         eventually(lambda: (found := self.store.run(run)) and found.status in RUN_ENDS, within)
         found = self.store.run(run)
@@ -115,7 +113,6 @@ class Bed:
             if process.poll() is None:
                 process.kill()
             process.wait()
-        self.celery.close()
         self.store.close()
 
 
@@ -154,7 +151,7 @@ def test_a_worker_killed_while_deploying_hands_its_step_to_the_next(bed: Bed) ->
     bed.world.behave(db__deploy=Behaviour(seconds=1.5))
     first = bed.worker()
     run = bed.submit()
-    eventually(bed.began("db:deploy"))
+    eventually(bed.began("db:deploy"), 30)
 
     first.kill()
     bed.worker()
@@ -199,7 +196,7 @@ def test_a_worker_told_to_stop_gives_back_what_only_waits_and_leaves(bed: Bed) -
     bed.world.behave(db__deploy=Behaviour(seconds=30))
     first = bed.worker()
     run = bed.submit()
-    eventually(bed.began("db:deploy"))
+    eventually(bed.began("db:deploy"), 30)
     eventually(lambda: bed.store.queue_length(SHOP.steps[0].queue) == 0)
     bed.world.behave()
     bed.worker()
@@ -207,8 +204,8 @@ def test_a_worker_told_to_stop_gives_back_what_only_waits_and_leaves(bed: Bed) -
     told = time.monotonic()
     first.terminate()
 
-    assert first.wait(10) == 0
-    assert time.monotonic() - told < 4
+    assert first.wait(30) == 0
+    assert time.monotonic() - told < 8
     assert bed.ended(run) == "succeeded", bed.logs()
     assert bed.world.count("stopped", "db:deploy") == 1
     state = next(step for step in bed.store.snapshot(run).steps if step.step == "db:deploy")  # type: ignore[union-attr]  # it was there a line ago
@@ -221,11 +218,11 @@ def test_a_worker_told_to_stop_lets_a_step_amid_its_changes_come_to_its_end(one_
     bed.world.behave(db__prepare=Behaviour(deaf=1.5))
     first = bed.worker()
     run = bed.submit(plan_of("db:prepare"))
-    eventually(bed.began("db:prepare"))
+    eventually(bed.began("db:prepare"), 30)
 
     first.terminate()
 
-    assert first.wait(10) == 0
+    assert first.wait(30) == 0
     assert bed.ended(run) == "succeeded"
     assert bed.world.count("begin", "db:prepare") == 1
 
@@ -235,13 +232,13 @@ def test_a_worker_whose_grace_ends_gives_back_what_it_cannot_stop(one_bed: Bed) 
     bed.world.behave(db__prepare=Behaviour(deaf=60))
     first = bed.worker("grace=1.5")
     run = bed.submit(plan_of("db:prepare"))
-    eventually(bed.began("db:prepare"))
+    eventually(bed.began("db:prepare"), 30)
 
     told = time.monotonic()
     first.send_signal(signal.SIGTERM)
 
-    assert first.wait(10) == 0
-    assert time.monotonic() - told < 4
+    assert first.wait(30) == 0
+    assert time.monotonic() - told < 8
     bed.world.behave()
     bed.worker()
     assert bed.ended(run) == "succeeded"
@@ -252,7 +249,7 @@ def test_a_lost_hint_is_sent_again_within_seconds(bed: Bed) -> None:
 
     run = bed.submitted(publish=nobody).run.id
 
-    assert bed.ended(run, within=6) == "succeeded", bed.logs()
+    assert bed.ended(run, within=30) == "succeeded", bed.logs()
 
 
 def test_a_doubled_and_a_foreign_hint_change_nothing(one_bed: Bed) -> None:
@@ -276,10 +273,10 @@ def test_redis_killed_and_restarted_in_the_middle_costs_no_step_a_second_begin(t
     data.mkdir()
     lasting = ("--appendonly", "yes", "--appendfsync", "always", "--dir", str(data))
     with running(BINARIES["redis"](), *lasting) as server, closing(Bed(f"unix://{server.socket}", tmp_path)) as bed:
-        bed.world.behave(db__deploy=Behaviour(seconds=4))
+        bed.world.behave(db__deploy=Behaviour(seconds=5))
         bed.worker()
         run = bed.submit()
-        eventually(bed.began("db:deploy"))
+        eventually(bed.began("db:deploy"), 30)
 
         os.kill(server.pid, signal.SIGKILL)
         time.sleep(LEASE + 0.5)
@@ -288,7 +285,7 @@ def test_redis_killed_and_restarted_in_the_middle_costs_no_step_a_second_begin(t
             stdout=subprocess.DEVNULL,
         )
         try:
-            assert bed.ended(run, within=40) == "succeeded", bed.logs()
+            assert bed.ended(run, within=90) == "succeeded", bed.logs()
             assert bed.world.count("begin", "db:deploy") == 1
             assert bed.world.world() == ["api", "db"]
         finally:
@@ -314,9 +311,7 @@ def test_a_step_that_fails_skips_what_waits_for_it_and_nothing_else(bed: Bed) ->
 
 def test_a_failure_that_may_pass_is_tried_again_until_its_retries_are_used_up(one_bed: Bed) -> None:
     bed = one_bed
-    bed.world.behave(
-        db__deploy=Behaviour(fail=2, retry_after=0.1), api__deploy=Behaviour(fail=-1, retry_after=0.1)
-    )
+    bed.world.behave(db__deploy=Behaviour(fail=2, retry_after=0.1), api__deploy=Behaviour(fail=-1, retry_after=0.1))
     bed.worker()
 
     run = bed.submit(plan_of("db:deploy retries=2", "api:deploy retries=1"))
@@ -355,11 +350,11 @@ def test_a_cancel_stops_what_runs_and_begins_nothing_new(bed: Bed) -> None:
     bed.world.behave(db__deploy=Behaviour(seconds=30))
     bed.worker()
     run = bed.submit()
-    eventually(bed.began("db:deploy"))
+    eventually(bed.began("db:deploy"), 30)
 
     bed.store.cancel(run, request="test")
 
-    assert bed.ended(run, within=5) == "cancelled", bed.logs()
+    assert bed.ended(run, within=20) == "cancelled", bed.logs()
     assert bed.statuses(run)["api:deploy"] == "cancelled"
     assert bed.world.count("begin", "api:deploy") == 0
 

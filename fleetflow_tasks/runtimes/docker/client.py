@@ -6,7 +6,9 @@ SDK. Every call has a timeout shorter than a lease, so that a worker which lost 
 later. Whether a failure may pass by itself is decided here and nowhere else.
 """
 
+import json
 import queue
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -69,12 +71,28 @@ def connect(found: Sequence[Endpoint], trace: Trace | None = None) -> "Client":
             code="no-engine",
             message="no Docker Engine answers" + (f" at {found[0].url}" if len(found) == 1 else ""),
             cause=tuple(tried) or ("no DOCKER_HOST, no docker context, and none of the usual sockets exists",),
-            fix="start Docker, or say where it is: DOCKER_HOST=unix:///path/docker.sock",
+            fix="join the group that owns the socket (`docker`), or run as a user who may use it"
+            if any("Permission denied" in each for each in tried)
+            else "start Docker, or say where it is: DOCKER_HOST=unix:///path/docker.sock",
         )
     )
 
 
+def _knock(endpoint: Endpoint) -> None:
+    """Whether anybody listens at a socket: answered before the SDK is loaded, and in the system's own words."""
+    scheme, _, path = endpoint.url.partition("://")
+    if scheme not in {"unix", "http+unix"}:
+        return
+    with socket.socket(socket.AF_UNIX) as knocking:
+        knocking.settimeout(TIMEOUT)
+        try:
+            knocking.connect(path)
+        except OSError as error:
+            raise _lost("reach the Engine", error) from error
+
+
 def _connected(endpoint: Endpoint, trace: Trace | None) -> "Client":
+    _knock(endpoint)
     try:
         from docker.api.client import APIClient
         from docker.errors import DockerException
@@ -101,7 +119,11 @@ def _connected(endpoint: Endpoint, trace: Trace | None) -> "Client":
         first = Client(session(_spoken(OLDEST)), endpoint, trace)
     except (DockerException, OSError, ssl.SSLError) as error:
         raise _lost("reach the Engine", error) from error
-    newest = first.newest()
+    try:
+        newest = first.newest()
+    except EngineError:
+        first.close()
+        raise
     if newest < OLDEST:
         first.close()
         raise UnavailableError(
@@ -130,6 +152,23 @@ def _tls(endpoint: Endpoint) -> Any:
     return TLSConfig(
         client_cert=(str(folder / "cert.pem"), str(folder / "key.pem")), ca_cert=str(folder / "ca.pem"), verify=True
     )
+
+
+class Output:
+    """What a container writes, line by line, each with the stream it came on."""
+
+    def __init__(self, response: Any) -> None:
+        self._response = response
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return lines(self._response.raw)
+
+    def cancel(self) -> None:
+        """Wake who reads, from another thread: closing alone would wait for the reader's lock."""
+        from docker.types import CancellableStream
+
+        with suppress(OSError, AttributeError):
+            CancellableStream(None, self._response).close()
 
 
 class Client:
@@ -212,7 +251,7 @@ class Client:
         since: float | None = None,
         follow: bool = False,
         timestamps: bool = True,
-    ) -> Iterator[Iterator[tuple[str, str]]]:
+    ) -> Iterator[Output]:
         """(stream, line) as a container wrote them, with the Engine's time in front of each where *timestamps* asks.
 
         The SDK's own reader asks for the container first, and mixes the two streams.
@@ -232,7 +271,7 @@ class Client:
         try:
             if response.status_code != _OK:
                 raise _refused(doing, response.status_code, _message(response), response.headers)
-            yield lines(response.raw)
+            yield Output(response)
         finally:
             response.close()
 
@@ -242,8 +281,7 @@ class Client:
         """Pull an image; yields the Engine's progress objects. *tick* is called every second, and may raise to stop."""
         progress: queue.Queue[object] = queue.Queue()
         stopped = threading.Event()
-        reader = threading.Thread(target=self._pulled, args=(reference, platform, progress, stopped), daemon=True)
-        reader.start()
+        threading.Thread(target=self._pulled, args=(reference, platform, progress, stopped), daemon=True).start()
         try:
             while True:
                 with suppress(queue.Empty):
@@ -261,17 +299,35 @@ class Client:
         """In a thread of its own: a registry may be silent for longer than a step may go without a checkpoint."""
         doing = f"pull image `{reference}`"
         try:
-            with _told(doing):
-                for line in self._api.pull(reference, stream=True, decode=True, platform=platform or None):
+            with _told(doing), self._pulling(reference, platform) as response:
+                if response.status_code != _OK:
+                    raise _refused(doing, response.status_code, _message(response), response.headers)
+                for line in response.iter_lines():
+                    told = json.loads(line) if line else {}
+                    if "error" in told:  # inside an answer that began with 200
+                        raise _refused(doing, 500, str(told["error"]), {})
+                    progress.put(told)
                     if stopped.is_set():
                         return
-                    if "errorDetail" in line or "error" in line:  # inside an answer that began with 200
-                        raise _refused(doing, 500, str(line.get("error") or line["errorDetail"].get("message")), {})
-                    progress.put(line)
         except EngineError as error:
             progress.put(error)
         else:
             progress.put(None)
+
+    def _pulling(self, reference: str, platform: str) -> Any:
+        """The request as the SDK sends it; its own generator cannot be closed half-way."""
+        from docker import auth
+
+        registry, _ = auth.resolve_repository_name(reference.partition("@")[0])
+        header = auth.get_config_header(self._api, registry)
+        name, tag = _cut(reference)
+        return self._api.post(
+            f"{self._api.base_url}/v{self._api.api_version}/images/create",
+            params={"fromImage": name, "tag": tag, **({"platform": platform} if platform else {})},
+            headers={"X-Registry-Auth": header} if header else {},
+            stream=True,
+            timeout=(TIMEOUT, None),
+        )
 
     def create_container(self, name: str, config: Mapping[str, object], platform: str) -> str:
         with _told(f"create container `{name}`"):
@@ -326,6 +382,15 @@ class Client:
 
 def _by(labels: Mapping[str, str]) -> Mapping[str, list[str]]:
     return {"label": [f"{name}={value}" for name, value in labels.items()]} if labels else {}
+
+
+def _cut(reference: str) -> tuple[str, str]:
+    """(name, tag or digest): the Engine would otherwise pull every tag of the name."""
+    name, at, digest = reference.partition("@")
+    if at:
+        return name, digest
+    head, colon, tag = name.rpartition(":")
+    return (head, tag) if colon and "/" not in tag else (name, "latest")
 
 
 def _number(version: str) -> tuple[int, int]:

@@ -7,6 +7,7 @@ who holds a port, what the container wrote last.
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -264,15 +265,21 @@ def last_lines(client: Client, container: str) -> tuple[str, ...]:
 def _process_on(port: int, proc: Path) -> str:
     """Linux: the process whose socket listens there, by its inode. Others' sockets are seen only by root."""
     sockets = {f"socket:[{inode}]" for inode in _listening(port, proc)}
-    for folder in proc.glob("[0-9]*/fd") if sockets else ():
-        try:
-            held = {str(link.readlink()) for link in folder.iterdir()}
-            if held & sockets:
-                name = (folder.parent / "comm").read_text(encoding="utf-8").strip()
-                return f"process `{name}` ({folder.parent.name})"
-        except OSError:  # it ended, or is another user's
-            continue
+    for folder in proc.glob("[0-9]*") if sockets else ():
+        if _open_files(folder) & sockets:
+            with suppress(OSError):  # it ended just now
+                return f"process `{(folder / 'comm').read_text(encoding='utf-8').strip()}` ({folder.name})"
     return "a process of another user" if sockets else ""
+
+
+def _open_files(folder: Path) -> set[str]:
+    """What a process holds open; nothing of another user's, and nothing that it closes meanwhile."""
+    found: set[str] = set()
+    with suppress(OSError):
+        for link in (folder / "fd").iterdir():
+            with suppress(OSError):
+                found.add(str(link.readlink()))
+    return found
 
 
 def _listening(port: int, proc: Path) -> set[str]:

@@ -8,14 +8,13 @@ replaced by a newer one, or gone. What was shown is not shown twice: the Engine'
 import heapq
 import queue
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from fleetflow_tasks.config.model import ProjectName, ServiceName, StageName
 from fleetflow_tasks.runtimes.base import LogLine, LogOptions
 from fleetflow_tasks.runtimes.docker import observe
-from fleetflow_tasks.runtimes.docker.client import Client, EngineError
+from fleetflow_tasks.runtimes.docker.client import Client, EngineError, Output
 from fleetflow_tasks.runtimes.docker.observe import Container
 from fleetflow_tasks.runtimes.docker.status import seconds
 
@@ -60,10 +59,9 @@ def _followed(
     client: Client, project: ProjectName, stage: StageName, services: Sequence[ServiceName], options: LogOptions
 ) -> Iterator[LogLine]:
     shown: queue.Queue[LogLine | EngineError] = queue.Queue(maxsize=10_000)
-    stopped = threading.Event()
-    for name in services:
-        follower = _Follower(client, project, stage, name, options, shown, stopped)
-        threading.Thread(target=follower.run, name=f"logs-{name}", daemon=True).start()
+    followers = [_Follower(client, project, stage, name, options, shown) for name in services]
+    for follower in followers:
+        follower.start()
     try:
         while True:
             with suppress(queue.Empty):
@@ -72,10 +70,11 @@ def _followed(
                     raise line
                 yield line
     finally:
-        stopped.set()
+        for follower in followers:
+            follower.stop()
 
 
-class _Follower:
+class _Follower(threading.Thread):
     """Of one service. since: the time of the last line shown, exact to the Engine's nanosecond, as text."""
 
     def __init__(
@@ -86,8 +85,8 @@ class _Follower:
         service: ServiceName,
         options: LogOptions,
         shown: "queue.Queue[LogLine | EngineError]",
-        stopped: threading.Event,
     ) -> None:
+        super().__init__(name=f"logs-{service}", daemon=True)
         self._client = client
         self._where = (project, stage, service)
         self._service = service
@@ -95,21 +94,29 @@ class _Follower:
         self._since = options.since
         self._last = ""
         self._shown = shown
-        self._stopped = stopped
+        self._stop_asked = threading.Event()
+        self._output: Output | None = None
 
     def run(self) -> None:
         try:
-            while not self._stopped.is_set():
-                for container in observe.service(self._client, *self._where)[-1:]:
+            while not self._stop_asked.is_set():
+                found = observe.service(self._client, *self._where)
+                for container in [each for each in found if each.state != "created"][-1:]:
                     self._read(container)
-                time.sleep(_AGAIN)
+                self._stop_asked.wait(_AGAIN)
         except EngineError as error:
             self._shown.put(error)
 
+    def stop(self) -> None:
+        self._stop_asked.set()
+        if self._output is not None:
+            self._output.cancel()
+        self.join(_AGAIN * 4)
+
     def _read(self, container: Container) -> None:
-        with self._client.log(container.id, tail=self._tail, since=self._since, follow=True) as texts:
-            for stream, text in texts:
-                if self._stopped.is_set():
+        with self._client.log(container.id, tail=self._tail, since=self._since, follow=True) as self._output:
+            for stream, text in self._output:
+                if self._stop_asked.is_set():
                     return
                 stamp = text.partition(" ")[0]
                 if stamp <= self._last:  # the Engine's `since` includes the line that we know

@@ -32,7 +32,8 @@ def verdict(state: State | None, *, job: bool, restarts: int, up: float) -> Verd
         case "healthy":
             return Ready(text="healthy")
         case "unhealthy":
-            return Broken(text=f"its health check failed {state.failing} times")
+            times = "once" if state.failing == 1 else f"{state.failing} times"
+            return Broken(text=f"its health check failed {times}")
         case "starting":
             failed = f" ({state.failing} failed so far)" if state.failing else ""
             return Waiting(text=f"waiting for its health check{failed}")

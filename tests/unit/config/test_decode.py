@@ -59,8 +59,10 @@ def test_ports(service: ServiceText, body: str, ports: list[Port]) -> None:
         ("port", "3:1: `port` needs a number => write `port 8080 80` or `port container=80`"),
         (
             "port 1 2 3",
-            '3:10: `port` takes no value `3` here => write `port 8080 80; port host=11053 container=53 protocol="udp"'
-            ' host_ip="127.0.0.1"; port container=80`',
+            (
+                '3:10: `port` takes no value `3` here => write `port 8080 80; port host=11053 container=53 protocol="udp"'
+                ' host_ip="127.0.0.1"; port container=80`'
+            ),
         ),
         ('port 1 protocol="tpc"', '3:17: `protocol` cannot be `"tpc"` => did you mean `tcp`?'),
     ],
@@ -223,7 +225,7 @@ def test_dependencies(service: ServiceText, body: str, dependencies: list[tuple[
 def test_wrong_dependencies(wrong: ProblemsText, body: str, expected: str) -> None:
     problems = wrong(body)
 
-    assert [problem.split(" => ")[0] for problem in problems] == [expected.split(" => ")[0]]
+    assert [problem.split(" => ")[0] for problem in problems] == [expected.split(" => ", maxsplit=1)[0]]
 
 
 @pytest.mark.parametrize(

@@ -43,8 +43,10 @@ def blamed(source: str) -> str:
         ("a 1x=2", "1:3 «1x» `1x` cannot be a property's name"),
         (
             "a true\nb #true",
-            "2:3 «#true» `#true` is of another KDL version than the rest of the file"
-            " => write the whole file in KDL 2 (`#true`, `#false`, `#null`)",
+            (
+                "2:3 «#true» `#true` is of another KDL version than the rest of the file"
+                " => write the whole file in KDL 2 (`#true`, `#false`, `#null`)"
+            ),
         ),
         (
             'a #true "l\nm"',
@@ -61,6 +63,11 @@ def test_the_offending_token_is_shown(source: str, expected: str) -> None:
 
 def test_blocks_nested_too_deep_are_refused_before_the_parser_sees_them() -> None:
     assert blamed("a { " * 70) == "1:259 «{» blocks are nested more than 64 deep"
+
+
+@pytest.mark.parametrize("source", ["a /-;b", "/-;a", "/- /- ; a", "a /- // c;\n1"])
+def test_a_slashdash_must_stand_before_what_it_leaves_out(source: str) -> None:
+    assert "`/-` must stand right before what it leaves out => write no `;` and no comment between" in blamed(source)
 
 
 def test_a_name_that_cannot_be_read_is_taken_as_it_stands() -> None:

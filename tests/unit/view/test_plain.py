@@ -9,8 +9,8 @@ from fleetflow_tasks.view.plain import Plain
 from tests.unit.view.conftest import Story, folded
 
 
-def told(picture: Picture, events: Iterable[AnyEvent], *, colour: bool = False) -> list[str]:
-    plain = Plain(colour=colour)
+def told(picture: Picture, events: Iterable[AnyEvent], *, colour: bool = False, here: bool = False) -> list[str]:
+    plain = Plain(colour=colour, here=here)
     lines: list[str] = []
     for event in events:
         picture = fold(picture, event)
@@ -58,14 +58,14 @@ def test_a_good_run_is_told_in_its_meaningful_moves(story: Story) -> None:
         "13.3s  migrate: ready (1.0s)",
         "13.3s  api: deploy started (worker host1)",
         "14.3s  api: unchanged (1.0s)",
-        "15.3s  web: deploy started (here)",
+        "15.3s  web: deploy started",
         "16.3s  web: ready (1.0s)",
         "16.3s  stage: prune started (worker host1)",
         "18.3s  run succeeded",
     ]
 
 
-def test_a_failure_is_told_in_full_and_what_follows_from_it_in_a_line(story: Story) -> None:
+def test_a_failure_and_what_follows_from_it_are_told_in_a_line_each_since_the_end_says_more(story: Story) -> None:
     events: list[AnyEvent] = [
         story.moved("db:deploy", "running"),
         story.badly("db:deploy", "exited with 1", cause=("last words",), fix="mend it"),
@@ -81,8 +81,6 @@ def test_a_failure_is_told_in_full_and_what_follows_from_it_in_a_line(story: Sto
     assert told(story.begin(), events) == [
         " 1.0s  db: deploy started (worker host1)",
         " 2.0s  db:deploy failed on docker, attempt 1 of 3, not tried again: exited with 1",
-        "         last words",
-        "         fix: mend it",
         " 2.0s  api: deploy skipped, because of db:deploy",
         " 2.0s  web: deploy cancelled",
         " 2.0s  db: prepare skipped",
@@ -111,7 +109,22 @@ def test_a_step_that_is_tried_again_says_when_and_why(story: Story) -> None:
 def test_a_step_whose_worker_is_gone_goes_to_another(story: Story) -> None:
     events: list[AnyEvent] = [story.moved("db:deploy", "running"), story.moved("db:deploy", "ready", losses=1)]
 
-    assert told(story.begin(), events)[1:] == [" 2.0s  db: deploy was given up by its worker, another takes it"]
+    assert told(story.begin(), events)[1:] == [" 2.0s  db: deploy lost its worker, another takes it"]
+
+
+def test_a_step_that_a_worker_gives_back_goes_to_another_too(story: Story) -> None:
+    events: list[AnyEvent] = [story.moved("db:deploy", "running"), story.moved("db:deploy", "ready")]
+
+    assert told(story.begin(), events)[1:] == [" 2.0s  db: deploy was given back by its worker, another takes it"]
+
+
+def test_a_run_in_this_very_process_names_no_worker(story: Story) -> None:
+    events: list[AnyEvent] = [story.moved("db:deploy", "running"), story.moved("db:deploy", "running", attempt=2)]
+
+    assert told(story.begin(), events, here=True) == [
+        " 1.0s  db: deploy started",
+        " 2.0s  db: deploy started (attempt 2)",
+    ]
 
 
 def test_progress_is_told_now_and_then_so_that_a_long_pull_does_not_look_dead(story: Story) -> None:

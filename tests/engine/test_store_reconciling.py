@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the reconciler brings back: steps of dead workers, lost messages, delayed steps, queues that nobody serves."""
+
+from fleetflow_tasks.engine.model import LEASE, MAX_LOSSES, PATIENCE, SETTLE, TELL, Run, WorkerId
+from fleetflow_tasks.engine.store import Store
+from fleetflow_tasks.plan.model import QueueName
+from tests.engine.conftest import BROKEN, Clock, Driver, lines, plan_of, steps_of
+
+DOCKER = QueueName("docker")
+
+
+def lose(driver: Driver, clock: Clock, run: Run, step: str) -> list[str]:
+    """A worker takes *step* and dies; what is hinted when its lease is over."""
+    driver.claim(run.id, step, worker="host:1:dead")
+    clock.advance(LEASE + 1)
+    return steps_of(driver.store.expire(run.project, run.stage))
+
+
+def test_a_step_whose_worker_died_is_ready_again_after_its_lease(driver: Driver, store: Store, clock: Clock) -> None:
+    run = driver.submit(plan_of("a:deploy")).run
+    driver.claim(run.id, "a:deploy", worker="host:1:dead")
+
+    clock.advance(LEASE - 1)
+    assert store.expire(run.project, run.stage) == ()
+    clock.advance(2)
+    assert steps_of(store.expire(run.project, run.stage)) == ["a:deploy"]
+
+    state = driver.state(run.id, "a:deploy")
+    assert (state.status, state.losses, state.worker) == ("ready", 1, None)
+    assert state.problem is not None
+    assert state.problem.message == "worker host:1:dead did not renew its lease of 30 s"
+
+
+def test_a_step_that_kills_its_workers_fails_at_the_third(driver: Driver, clock: Clock) -> None:
+    run = driver.submit(plan_of("a:deploy", "b:deploy <- a:deploy", "c:deploy")).run
+
+    for _ in range(MAX_LOSSES):
+        lose(driver, clock, run, "a:deploy")
+
+    assert driver.states(run.id) == lines("a:deploy failed", "b:deploy skipped", "c:deploy ready")
+    problem = driver.state(run.id, "a:deploy").problem
+    assert problem is not None
+    assert problem.message == "its worker died 3 times"
+    assert problem.cause == ("last: worker host:1:dead did not renew its lease of 30 s",)
+
+
+def test_a_lost_worker_uses_up_no_retry(driver: Driver, clock: Clock) -> None:
+    run = driver.submit(plan_of("a:deploy retries=1")).run
+    lose(driver, clock, run, "a:deploy")
+
+    driver.break_(run.id, "a:deploy", retry_in=5.0)
+
+    assert driver.states(run.id) == "a:deploy delayed"
+
+
+def test_a_cancelled_run_ends_when_the_lease_of_a_dead_worker_does(driver: Driver, store: Store, clock: Clock) -> None:
+    run = driver.submit(plan_of("a:deploy")).run
+    driver.claim(run.id, "a:deploy")
+    store.cancel(run.id, request="ctrl-c")
+    clock.advance(LEASE + 1)
+
+    store.expire(run.project, run.stage)
+
+    assert driver.status(run.id) == "cancelled"
+
+
+def test_the_next_run_waits_until_a_lost_workers_last_call_has_landed(
+    driver: Driver, store: Store, clock: Clock
+) -> None:
+    first = driver.submit(plan_of("a:deploy")).run
+    driver.claim(first.id, "a:deploy")
+    store.cancel(first.id, request="ctrl-c")
+    second = driver.submit(plan_of("a:deploy")).run
+    clock.advance(LEASE + 1)
+
+    assert store.expire(first.project, first.stage) == ()
+    assert driver.status(first.id) == "cancelled"
+    assert driver.status(second.id) == "queued"
+    assert store.due(first.project, first.stage) == ()
+    clock.advance(SETTLE)
+    assert [hint.run for hint in store.due(first.project, first.stage)] == [second.id]
+
+
+def test_a_lease_lost_long_before_its_run_ends_keeps_nobody_waiting(driver: Driver, clock: Clock) -> None:
+    run, after = driver.submit(plan_of("a:deploy")).run, driver.submit(plan_of("a:deploy")).run
+    lose(driver, clock, run, "a:deploy")
+    claim = driver.claim(run.id, "a:deploy")
+    clock.advance(SETTLE)
+
+    hints = driver.store.finish_badly(claim, BROKEN, retry_in=None).hints
+
+    assert [hint.run for hint in hints] == [after.id]
+
+
+def test_lost_messages_come_again_only_when_they_are_asked_for(driver: Driver, store: Store) -> None:
+    run = driver.submit(plan_of("a:deploy", "b:deploy", "c:deploy queue=docker.web1")).run
+
+    assert store.due(run.project, run.stage) == ()
+    assert steps_of(store.due(run.project, run.stage, republish=[DOCKER])) == ["a:deploy", "b:deploy"]
+    driver.claim(run.id, "a:deploy")
+    assert steps_of(store.due(run.project, run.stage, republish=[DOCKER])) == ["b:deploy"]
+
+
+def test_more_workers_mean_more_hints_within_a_pass(driver: Driver, store: Store, clock: Clock) -> None:
+    driver.worker("docker", slots=1)
+    submitted = driver.submit(plan_of(*(f"s{i}:deploy" for i in range(9))))
+    assert len(submitted.hints) == 2
+
+    clock.advance(2)
+    driver.worker("docker", slots=2, name="host:2:b")
+
+    assert len(store.due(submitted.run.project, submitted.run.stage)) == 4
+
+
+def test_watchers_are_told_once_that_nobody_serves_a_queue(driver: Driver, store: Store, clock: Clock) -> None:
+    run = driver.submit(plan_of("a:deploy queue=docker.web1")).run
+
+    for _ in range(4):
+        store.due(run.project, run.stage)
+        clock.advance(TELL)
+
+    assert driver.told(run.id).splitlines()[3:] == ["noted: no worker serves queue `docker.web1`"]
+
+
+def test_a_step_that_no_worker_comes_for_fails_and_names_its_queue(driver: Driver, store: Store, clock: Clock) -> None:
+    run = driver.submit(plan_of("a:deploy queue=docker.web1", "b:deploy <- a:deploy", "c:deploy")).run
+    driver.worker("docker")
+    store.due(run.project, run.stage)
+    clock.advance(PATIENCE + 1)
+    driver.worker("docker")
+
+    store.due(run.project, run.stage)
+
+    assert driver.states(run.id) == lines("a:deploy failed", "b:deploy skipped", "c:deploy ready")
+    problem = driver.state(run.id, "a:deploy").problem
+    assert problem is not None
+    assert problem.message == "no worker serves queue `docker.web1`"
+    assert problem.cause == ("none for 601 s",)
+
+
+def test_a_worker_that_comes_in_time_ends_the_wait(driver: Driver, store: Store, clock: Clock) -> None:
+    run = driver.submit(plan_of("a:deploy")).run
+    store.due(run.project, run.stage)
+    clock.advance(PATIENCE - 10)
+    driver.worker("docker")
+    store.due(run.project, run.stage)
+    clock.advance(60)  # it is gone again
+
+    store.due(run.project, run.stage)
+
+    assert driver.states(run.id) == "a:deploy ready"
+
+
+def test_a_stage_with_nothing_to_do_leaves_the_list_of_the_active(driver: Driver, store: Store) -> None:
+    run = driver.submit(plan_of("a:deploy")).run
+    store.due(run.project, run.stage)
+    assert store.active_stages() == [("shop", "local")]
+
+    driver.do(run.id, "a:deploy")
+    store.due(run.project, run.stage)
+
+    assert store.active_stages() == []
+    driver.submit(plan_of("a:deploy"))
+    assert store.active_stages() == [("shop", "local")]
+
+
+def test_one_worker_reconciles_at_a_time(store: Store) -> None:
+    assert store.reconciler(WorkerId("one"))
+    assert store.reconciler(WorkerId("one"))
+    assert not store.reconciler(WorkerId("two"))
+
+
+def test_another_worker_reconciles_when_the_first_stops(store: Store) -> None:
+    store.reconciler(WorkerId("one"), lease=0.001)
+
+    assert any(store.reconciler(WorkerId("two")) for _ in range(1000))
+
+
+def test_passes_over_a_stage_without_runs_do_nothing(driver: Driver, store: Store) -> None:
+    run = driver.submit(plan_of()).run
+
+    assert store.expire(run.project, run.stage) == ()
+    assert store.due(run.project, run.stage, republish=[DOCKER]) == ()
