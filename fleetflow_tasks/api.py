@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from fleetflow_tasks.config.load import Loaded, load
 from fleetflow_tasks.config.model import Data, RuntimeName, ServiceName, StageName
 from fleetflow_tasks.config.nearest import suggestion
-from fleetflow_tasks.errors import ConfigError, PlanError, Problem, RefusedError, errors_among
+from fleetflow_tasks.errors import ConfigError, PlanError, Problem, RefusedError
 from fleetflow_tasks.plan.build import build, teardown
 from fleetflow_tasks.plan.check import check
 from fleetflow_tasks.plan.model import Plan, Step, StepId
@@ -67,8 +67,12 @@ class Planned(Data, frozen=True, kw_only=True):
 # ------------------------------------------------------------------------------------------------------- reading
 
 
-def plan(request: Request, *, only: Collection[str] = ()) -> Planned:
-    """The stage's plan, checked offline. Raises ConfigError or PlanError with all problems."""
+def plan(request: Request, *, only: Collection[str] = (), only_read: bool = False) -> Planned:
+    """The stage's plan, checked offline. Raises ConfigError or PlanError with all problems.
+
+    only: these services and what they depend on. only_read: nothing will be carried out, so a runtime that this version
+    knows by name but cannot carry out is a note, no error.
+    """
     loaded, stage = _loaded(request)
     made = build(
         loaded.project,
@@ -78,8 +82,10 @@ def plan(request: Request, *, only: Collection[str] = ()) -> Planned:
         known=_foreign(loaded, request),
         home=request.environ.get("HOME"),
     )
-    problems = (*loaded.warnings, *check(made), *_unfit(request, made))
-    if wrong := errors_among(problems) or (request.strict and problems):
+    problems = (*loaded.warnings, *check(made), *_unfit(request, made, only_read=only_read))
+    if wrong := [
+        each for each in problems if each.severity == "error" or (request.strict and each.severity == "warning")
+    ]:
         raise PlanError(*wrong)
     return Planned(plan=made, warnings=tuple(problems))
 
@@ -379,10 +385,17 @@ def _foreign(loaded: Loaded, request: Request) -> Collection[str]:
     return () if used <= NAMES.keys() else [entry.name for entry in registry.installed()]
 
 
-def _unfit(request: Request, made: Plan) -> Iterator[Problem]:
+def _unfit(request: Request, made: Plan, *, only_read: bool) -> Iterator[Problem]:
     runtimes = _runtimes(request)
     for name in made.runtimes:
-        yield from runtimes(name).check(made)
+        if only_read and name in NAMES and name not in registry.BUILTIN:
+            yield Problem(
+                code="runtime-to-come",
+                message=f"stage `{made.stage}` can be read, but this version carries nothing out on {name}",
+                severity="note",
+            )
+        else:
+            yield from runtimes(name).check(made)
 
 
 def _runtimes(request: Request) -> Callable[[RuntimeName], Runtime]:

@@ -67,6 +67,8 @@ GOES_ON = "the run goes on: `flow watch {run}` follows it again, `flow cancel {r
 
 
 def _told(following: api.Following, *, as_json: bool) -> int:
+    from fleetflow_tasks.view.ink import queued
+
     run = following.snapshot().run
     if as_json:
         from fleetflow_tasks.view import jsonl
@@ -74,7 +76,7 @@ def _told(following: api.Following, *, as_json: bool) -> int:
         click.echo(jsonl.document("run", {"run": run}))
         return 0
     found = ", found again by its key" if following.repeated else ""
-    line = f", {run.ahead} ahead of it" if run.status == "queued" else ""
-    click.echo(f"run {run.id} of {run.project}/{run.stage}: {run.status}{line}{found}")
+    status = queued(run.ahead) if run.status == "queued" else run.status
+    click.echo(f"run {run.id} of {run.project}/{run.stage}: {status}{found}")
     click.echo(f"follow it: flow watch {run.id}", err=True)
     return 0

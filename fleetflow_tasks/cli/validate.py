@@ -21,7 +21,7 @@ def command(request: api.Request, as_json: bool) -> None:
     lines: list[str] = []
     for name in (request.stage,) if request.stage else api.stages(request):
         try:
-            planned = api.plan(replace(request, stage=name))
+            planned = api.plan(replace(request, stage=name), only_read=True)
         except FleetFlowError as error:
             wrong += [problem for problem in error.problems if problem not in wrong]
             continue

@@ -109,7 +109,7 @@ class _Worker:
         self._slots = slots
         self._celery = app(url, queues)
         self._publish = publisher(self.store)
-        self._leases = Leases(self.store, renew=settings.renew)
+        self._leases = Leases(self.store, renew=settings.renew, overstay=settings.overstay)
         self._plans = Plans(self.store, settings.keys)
         self._runtimes = runtimes
         self._busy = _Count()

@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from typing import Literal
 
 from fleetflow_tasks.engine.model import RENEW, Claim, Renewal, RunId
+from fleetflow_tasks.engine.settings import OVERSTAY
 from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.errors import UnavailableError
 from fleetflow_tasks.plan.model import StepId
@@ -31,7 +32,6 @@ log = logging.getLogger(__name__)
 
 MARGIN = 0.1  # of a lease: what a call under way and two clocks may take from it
 OPENING = 60.0  # seconds to read and open a plan; from then on the step's own timeout counts
-OVERSTAY = 60.0  # seconds past its deadline after which a step is taken to hang
 RETRY = 0.5  # seconds between renewals while Redis does not answer
 REPORTS = 0.5  # seconds between two reports of one step; more often than eyes can read only fills the stream
 EDGE = 0.2  # seconds between two looks of an attempt that waits for the renewer to reach Redis

@@ -117,7 +117,7 @@ class _Here:
             plan, steps=tuple(msgspec.structs.replace(step, queue=self._queue) for step in plan.steps)
         )
         self._id = WorkerId(f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
-        self._leases = Leases(store, renew=settings.renew)
+        self._leases = Leases(store, renew=settings.renew, overstay=settings.overstay)
         self._plans = Plans(store, settings.keys)
         self._inbox: SimpleQueue[Hint | None] = SimpleQueue()
         self._ended = threading.Event()

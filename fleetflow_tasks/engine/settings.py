@@ -23,13 +23,14 @@ from fleetflow_tasks.plan.codec import Keys, parse_key
 
 GRACE = 30.0  # seconds from SIGTERM to the end; Kubernetes kills after 30 by default, Docker after 10
 BEAT = 5.0  # seconds between two words of a worker about itself; one that missed three is counted as gone
+OVERSTAY = 60.0  # seconds past its deadline after which a step is taken to hang
 SCHEMES = ("redis", "rediss", "unix")
 
 
 class Settings(Data, frozen=True, kw_only=True):
     """redis_url: None asks for the embedded Valkey in `state`.
 
-    lease, renew, beat, grace: seconds. Whoever shares a Redis must agree on the lease, so none of them is read from the
+    lease, renew, beat, grace, overstay: seconds. Whoever shares a Redis must agree on the lease, so none of them is read from the
     environment; tests shorten them.
     """
 
@@ -40,6 +41,7 @@ class Settings(Data, frozen=True, kw_only=True):
     renew: float = RENEW
     beat: float = BEAT
     grace: float = GRACE
+    overstay: float = OVERSTAY
 
 
 def from_environ(environ: Mapping[str, str]) -> Settings:

@@ -15,6 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib import resources
 from typing import Final, Self, cast
 from urllib.parse import urlsplit
@@ -52,6 +53,7 @@ from fleetflow_tasks.engine.model import (
     Renewal,
     Run,
     RunId,
+    RunQueued,
     Snapshot,
     Submitted,
     WorkerId,
@@ -278,8 +280,9 @@ class Store:
             return False
         with self._said():
             reply = self._redis.xrange(keys.part(name, run, "events"), count=1)
-        first = cast("list[tuple[bytes, object]]", reply)
-        return bool(first) and _order(first[0][0].decode()) > _order(after) > (0, 0)
+        entries = cast("list[tuple[bytes, Mapping[bytes, bytes]]]", reply)
+        first = next(map(_event, entries), None)
+        return first is not None and not isinstance(first, RunQueued) and _order(first.id) > _order(after)
 
     # ---------------------------------------------------------------------------------------------- steps
 
@@ -344,24 +347,26 @@ class Store:
         return self._end("finish", claim, status="cancelled")
 
     def progress(self, claim: Claim, text: str, current: float | None, total: float | None) -> None:
-        """Tell how far a step is, if the fence is current. Not worth failing for: a full Redis just does not tell."""
+        """Tell how far a step is, if the fence is current."""
         told = {"step": claim.step, "text": text, "current": current, "total": total}
-        members = _members({name: value for name, value in told.items() if value is not None})
-        tag = keys.tag(_stage_of(claim))
-        try:
-            self._carried_out(
-                "tell", tag, run=claim.run, kind="step.progressed", members=members, step=claim.step, fence=claim.fence
-            )
-        except UnavailableError as error:
-            if error.problems[0].code != "redis-full":
-                raise
+        members = {name: value for name, value in told.items() if value is not None}
+        self._tell(_stage_of(claim), claim.run, "step.progressed", members, step=claim.step, fence=claim.fence)
 
     def note(self, run: RunId, problem: Problem, step: StepId | None = None) -> None:
         """Tell something that moves nothing, while the run goes on."""
         name = self._name(run)
         if name is not None:
-            members = '"problem":' + _json(problem) + (',"step":' + _json(step) if step is not None else "")
-            self._carried_out("tell", keys.tag(name), run=run, kind="noted", members=members)
+            members = {"problem": problem} if step is None else {"problem": problem, "step": step}
+            self._tell(name, run, "noted", members)
+
+    def _tell(self, name: str, run: RunId, kind: str, members: Mapping[str, object], **holder: object) -> None:
+        """An event beside the moves. Not worth failing for: a full Redis just does not tell."""
+        inner = _json(members)[1:-1]
+        try:
+            self._carried_out("tell", keys.tag(name), run=run, kind=kind, members=inner, **holder)
+        except UnavailableError as error:
+            if error.problems[0].code != "redis-full":
+                raise
 
     # ---------------------------------------------------------------------------------------------- the reconciler's
 
@@ -597,6 +602,7 @@ class Store:
             raise _in_words(error, self._shown) from error
 
 
+@cache
 def _text(script: str) -> str:
     """A script as Redis gets it: its first line (flags), the shared part, its own part."""
     folder = resources.files("fleetflow_tasks.engine") / "lua"
@@ -640,10 +646,6 @@ def _stage_of(claim: Claim) -> str:
 
 def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
-
-
-def _members(value: Mapping[str, object]) -> str:
-    return _json(value)[1:-1]
 
 
 _EVENT = msgspec.json.Decoder(AnyEvent)

@@ -70,7 +70,7 @@ def _without_optional_circles(edges: Edges) -> Edges:
 
 
 def _absent(project: Project, stage: Stage, services: Mapping[ServiceName, Service]) -> Iterable[Problem]:
-    known = {service.name for each in project.stages for service in each.services}
+    known = {*project.declared, *(service.name for each in project.stages for service in each.services)}
     for service in stage.services:
         for edge in service.depends_on:
             if edge.required and edge.service not in services:
@@ -89,7 +89,7 @@ def _not_in_stage(stage: Stage, service: Service, edge: Dependency) -> Problem:
 def _unknown(service: Service, edge: Dependency, known: Iterable[ServiceName]) -> Problem:
     return Problem(
         code="unknown-service",
-        message=f"service `{service.name}` depends on `{edge.service}`, which no stage holds",
+        message=f"service `{service.name}` depends on `{edge.service}`, which is no service of this project",
         fix=suggestion(edge.service, known),
         place=place_of(service, edge.service),
     )

@@ -85,3 +85,8 @@ def duration(seconds: float) -> str:
 def counted(number: int, one: str, many: str = "") -> str:
     """`1 service`, `2 services`; *many* where an `s` does not do."""
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def queued(ahead: int) -> str:
+    """`queued, 2 runs ahead`; of the run that is next, how many are ahead is not worth a word."""
+    return f"queued, {counted(ahead, 'run')} ahead" if ahead else "queued"

@@ -22,7 +22,7 @@ from rich.live import Live
 from rich.text import Text
 
 from fleetflow_tasks.view.fold import DONE, MOVING, Picture, Row, RowState, rows
-from fleetflow_tasks.view.ink import clean, counted, duration, padded, shortened, width
+from fleetflow_tasks.view.ink import clean, duration, padded, queued, shortened, width
 
 _FRAMES = 8  # a second; more is not seen, and costs the very cores that deploy
 _TURN = 10  # steps of the spinner a second
@@ -122,7 +122,7 @@ class _Pen:
     def head(self, picture: Picture) -> Text:
         run = picture.run
         where = " and ".join(sorted({fact.runtime for fact in picture.facts.values()}))
-        status = f"queued, {counted(run.ahead, 'run')} ahead" if run.status == "queued" else run.status
+        status = queued(run.ahead) if run.status == "queued" else run.status
         line = Text(f"{run.project}/{run.stage}", style="bold")
         line.append(f"  {status}", style=f"not bold {_RUN_STYLES.get(run.status, 'cyan')}")
         line.append(f"  {duration(picture.elapsed(self._now))}", style="not bold")

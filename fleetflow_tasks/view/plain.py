@@ -23,7 +23,7 @@ from fleetflow_tasks.engine.model import (
 )
 from fleetflow_tasks.plan.model import StepId
 from fleetflow_tasks.view.fold import Picture, action_of, blamed, service_of
-from fleetflow_tasks.view.ink import clean, counted, duration, paint
+from fleetflow_tasks.view.ink import clean, counted, duration, paint, queued
 from fleetflow_tasks.view.problems import details, headline
 from fleetflow_tasks.view.summary import failure
 
@@ -53,8 +53,8 @@ class Plain:
         done = sum(1 for state in picture.steps.values() if state.status == "succeeded")
         size = f"{counted(len(services), 'service')}, {counted(len(picture.steps), 'step')}"
         way = f", {done} done" if done else ""
-        ahead = f", {counted(run.ahead, 'run')} ahead" if run.status == "queued" else ""
-        return [f"run {run.id} of {run.project}/{run.stage}: {size}{way}{ahead}"]
+        line = f", {queued(run.ahead)}" if run.status == "queued" else ""
+        return [f"run {run.id} of {run.project}/{run.stage}: {size}{way}{line}"]
 
     def lines(self, picture: Picture, event: AnyEvent) -> list[str]:
         """What *event* is worth, mostly nothing. picture: with the event folded in already."""
@@ -69,7 +69,7 @@ class Plain:
     def _texts(self, picture: Picture, event: AnyEvent) -> Iterator[str]:
         match event:
             case RunQueued():
-                yield f"queued, {counted(event.ahead, 'run')} ahead"
+                yield queued(event.ahead)
             case RunStarted():
                 yield "run started"
             case StepMoved():

@@ -22,6 +22,7 @@ from fleetflow_tasks.testing import Trial
 from fleetflow_tasks.testing.contract import done
 
 BASE = "fleetflow/base:1"  # busybox, made by the set-up
+MADE_FOR = "test.project"  # on images, which outlive the container that a test makes of them
 DOCKER = RuntimeName("docker")
 
 
@@ -53,6 +54,8 @@ def swept(engine: APIClient, project: str) -> None:
         ours = container["Labels"].get("fleetflow.project") == project
         if ours or any(name.startswith(f"/{project}-") for name in container["Names"]):
             engine.remove_container(container["Id"], force=True, v=True)
+    for made in engine.images(filters={"label": f"{MADE_FOR}={project}"}):
+        engine.remove_image(made["Id"], force=True)
     for network in engine.networks():
         if network["Name"].startswith(f"{project}-"):
             engine.remove_network(network["Id"])
@@ -140,23 +143,18 @@ def stage(runtime: DockerRuntime, engine: APIClient, project: ProjectName, tmp_p
 
 
 @pytest.fixture
-def image(engine: APIClient) -> Iterator[Callable[..., str]]:
+def image(engine: APIClient, project: ProjectName) -> Callable[..., str]:
     """Makes an image of a name of its own from the base, with changes as a Dockerfile writes them."""
-    made: list[str] = []
 
     def derive(*changes: str, name: str = "") -> str:
         reference = name or f"fleetflow/test-{secrets.token_hex(4)}:1"
         container = engine.create_container(BASE, command=["/bin/true"])["Id"]
         repository, _, tag = reference.rpartition(":")
-        engine.commit(container, repository=repository, tag=tag, changes=list(changes))
+        engine.commit(container, repository=repository, tag=tag, changes=[*changes, f"LABEL {MADE_FOR}={project}"])
         engine.remove_container(container)
-        made.append(reference)
         return reference
 
-    yield derive
-    for reference in dict.fromkeys(made):
-        if engine.images(reference):
-            engine.remove_image(reference, force=True)
+    return derive
 
 
 def service(name: str, *command: str, image: str = BASE, **fields: Any) -> ResolvedService:

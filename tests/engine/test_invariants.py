@@ -121,9 +121,10 @@ class RunModel:
     fail_fast: bool
     key: str | None
     steps: dict[StepId, StepModel]
+    ahead: int
     status: RunStatus = "queued"
     reason: str = ""
-    unserved: dict[QueueName, float] = field(default_factory=dict)
+    unserved: dict[QueueName, tuple[float, float]] = field(default_factory=dict)  # since, last seen so
 
     def move(self, step: StepId, status: StepStatus) -> None:
         model = self.steps[step]
@@ -163,7 +164,8 @@ class StageModel:
             for queued in list(self.line):
                 self._cancel_queued(self.runs[queued])
         steps = {step.id: StepModel() for step in plan.steps}
-        self.runs[run] = RunModel(run, plan, fail_fast, key, steps)
+        ahead = len(self.line) + (before is not None)
+        self.runs[run] = RunModel(run, plan, fail_fast, key, steps, ahead)
         if key is not None:
             self.keys[key] = run
         self.line.append(run)
@@ -337,7 +339,10 @@ class StageModel:
         ready = self._ready(run, queue)
         if queue in served or not ready:
             run.unserved.pop(queue, None)
-        elif now - run.unserved.setdefault(queue, now) >= PATIENCE:
+            return
+        since, last = run.unserved.get(queue, (now, now))
+        run.unserved[queue] = (now if now - last > PATIENCE / 2 else since, now)
+        if now - run.unserved[queue][0] >= PATIENCE:
             for step in sorted(ready, key=lambda step: (not run.steps[step].hinted, run.rank(step))):
                 if run.steps[step].status == "ready":  # a fail-fast run has skipped the others by then
                     self._fail(run, step)
@@ -475,7 +480,7 @@ class Rules(RuleBasedStateMachine):
             self.store.beat(WorkerInfo(id=WorkerId(f"h:1:{queue}"), host="h", pid=1, queues=(queue,), slots=1))
         self.model.windows = dict.fromkeys(self.served, ROOM)
 
-    @rule(seconds=st.sampled_from([0.5, 6.0, 11.0, LEASE, LEASE + 1, PATIENCE / 2, PATIENCE + 1]))
+    @rule(seconds=st.sampled_from([0.5, 6.0, 11.0, LEASE, LEASE + 1, PATIENCE / 2 - 1, PATIENCE + 1]))
     def advance(self, seconds: float) -> None:
         self.time = round(self.time + seconds, 6)
 
@@ -615,12 +620,24 @@ class Rules(RuleBasedStateMachine):
             return
         self.receive(hints, self.model.end(claim, "release", self.time))
 
+    @precondition(lambda self: self.lost())
+    @rule(data=st.data(), how=st.sampled_from(["succeeded", "for good", "again"]))
+    def a_worker_that_lost_its_step_wakes_up(self, data: st.DataObject, how: str) -> None:
+        self.finish(data.draw(st.sampled_from(self.lost())), how)
+
+    def lost(self) -> list[Claim]:
+        """Claims to steps that another one holds by now."""
+        held = {(claim.run, claim.step): claim.fence for claim in self.claims if self.model.holds(claim)}
+        return [claim for claim in self.claims if held.get((claim.run, claim.step), claim.fence) != claim.fence]
+
     @precondition(lambda self: self.claims)
-    @rule(data=st.data())
-    def a_worker_renews(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), most=st.booleans())
+    def workers_renew(self, data: st.DataObject, most: bool) -> None:
+        """Those that hold something, or any that ever held something."""
         self.tick()
-        claims = data.draw(st.lists(st.sampled_from(self.claims), min_size=1, max_size=3, unique=True))
-        verdicts = self.store.renew(claims)
+        claims = [claim for claim in self.claims if self.model.holds(claim)]
+        if not most:
+            claims = data.draw(st.lists(st.sampled_from(self.claims), max_size=3, unique_by=lambda claim: claim.step))
         expected: dict[tuple[RunId, StepId], Renewal] = {}
         for claim in claims:
             step = self.model.holds(claim)
@@ -629,8 +646,7 @@ class Rules(RuleBasedStateMachine):
                 step.lease = self.time + LEASE
                 cancelled = self.model.runs[claim.run].reason == "cancelled"
                 expected[claim.run, claim.step] = "cancelled" if cancelled else "held"
-        if len(expected) == len(claims):
-            assert verdicts == expected
+        assert self.store.renew(claims) == expected
 
     # -- what the reconciler and Redis do
 
@@ -641,18 +657,21 @@ class Rules(RuleBasedStateMachine):
         hints = self.store.due(PROJECT, STAGE, republish=QUEUES if republish else ())
         self.receive(hints, self.model.due(self.time, republish, self.served))
 
-    @rule(seconds=st.sampled_from([6.0, SETTLE + 1, LEASE + 1, LEASE + 1]))
+    @rule(seconds=st.sampled_from([6.0, SETTLE + 1, LEASE + 1, PATIENCE / 2 - 1]))
     def time_passes_and_the_reconciler_comes(self, seconds: float) -> None:
         self.advance(seconds)
         self.reconcile(republish=True)
 
     @precondition(lambda self: self.messages)
-    @rule(which=st.integers(0, 99), times=st.integers(1, MAX_LOSSES))
-    def a_step_kills_its_workers(self, which: int, times: int) -> None:
+    @rule(which=st.integers(0, 99), times=st.integers(1, MAX_LOSSES), taken=st.booleans())
+    def a_step_kills_its_workers(self, which: int, times: int, taken: bool) -> None:
+        """*taken*: one more takes it then, and has not died yet."""
         hint = self.messages.pop(which % len(self.messages))
         for _ in range(times):
             self.claim(hint.run, hint.step, schema=1)
             self.time_passes_and_the_reconciler_comes(LEASE + 1)
+        if taken:
+            self.claim(hint.run, hint.step, schema=1)
 
     @rule()
     def a_replica_falls_behind(self) -> None:
@@ -721,6 +740,8 @@ class Rules(RuleBasedStateMachine):
         if run.status != "queued" and snapshot.run.generation:
             self._generation(run.id, snapshot.run.generation)
         events = self.store.events(run.id)
+        assert isinstance(events[0], RunQueued)
+        assert events[0].ahead == run.ahead
         assert snapshot.last == events[-1].id
         assert folded(run.plan, events) == (run.status, snapshot.steps)  # 12
         moves = Counter(event.step for event in events if isinstance(event, StepMoved))

@@ -6,7 +6,7 @@ import time
 import redis
 
 from fleetflow_tasks.engine.model import EventId, Noted, StepMoved, StepProgressed
-from fleetflow_tasks.engine.store import Store
+from fleetflow_tasks.engine.store import BEGINNING, Store
 from fleetflow_tasks.errors import Place, Problem
 from fleetflow_tasks.plan.model import StepId
 from tests.engine.conftest import BROKEN, Driver, lines, plan_of
@@ -118,11 +118,13 @@ def test_a_reader_who_comes_too_late_is_told_so(driver: Driver, store: Store, ra
     run = driver.submit(CHAIN).run.id
     first = store.events(run)[0].id
     assert not store.missed(run, after=first)
+    assert not store.missed(run, after=BEGINNING)
 
     driver.do(run, "a:deploy")
     raw.xtrim(f"ff:{{shop/local}}:run:{run}:events", maxlen=2, approximate=False)
 
     assert store.missed(run, after=first)
+    assert store.missed(run, after=BEGINNING)
     assert not store.missed(run, after=store.events(run)[0].id)
     snapshot = store.snapshot(run)
     assert snapshot is not None

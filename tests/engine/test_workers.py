@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs carried out by real Celery workers in processes of their own, and what happens to a run when those die."""
 
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 import redis
 
 from fleetflow_tasks.engine.dispatch import submit
-from fleetflow_tasks.engine.model import RUN_ENDS, Hint, Publish, RunId, Submitted, new_run_id
+from fleetflow_tasks.engine.model import RUN_ENDS, Hint, Publish, RunId, StepState, Submitted, new_run_id
 from fleetflow_tasks.engine.publish import publisher
 from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.errors import RefusedError, UnavailableError
@@ -95,10 +96,13 @@ class Bed:
         assert snapshot is not None
         return {step.step: step.status for step in snapshot.steps}
 
-    def problem(self, run: RunId, step: str) -> str:
+    def state(self, run: RunId, step: str) -> StepState:
         snapshot = self.store.snapshot(run)
         assert snapshot is not None
-        found = next(each.problem for each in snapshot.steps if each.step == step)
+        return next(each for each in snapshot.steps if each.step == step)
+
+    def problem(self, run: RunId, step: str) -> str:
+        found = self.state(run, step).problem
         assert found is not None
         return found.message
 
@@ -159,7 +163,7 @@ def test_a_worker_killed_while_deploying_hands_its_step_to_the_next(bed: Bed) ->
     assert bed.ended(run) == "succeeded", bed.logs()
     assert bed.world.count("begin", "db:deploy") == 2
     assert [bed.world.count("made", step) for step in ("db:deploy", "api:deploy")] == [1, 1]
-    state = next(step for step in bed.store.snapshot(run).steps if step.step == "db:deploy")  # type: ignore[union-attr]  # it was there a line ago
+    state = bed.state(run, "db:deploy")
     assert (state.attempt, state.losses) == (2, 1)
 
 
@@ -208,7 +212,7 @@ def test_a_worker_told_to_stop_gives_back_what_only_waits_and_leaves(bed: Bed) -
     assert time.monotonic() - told < 8
     assert bed.ended(run) == "succeeded", bed.logs()
     assert bed.world.count("stopped", "db:deploy") == 1
-    state = next(step for step in bed.store.snapshot(run).steps if step.step == "db:deploy")  # type: ignore[union-attr]  # it was there a line ago
+    state = bed.state(run, "db:deploy")
     assert (state.attempt, state.losses, state.releases) == (2, 0, 1)
     assert not bed.knows(first.pid)
 
@@ -242,6 +246,70 @@ def test_a_worker_whose_grace_ends_gives_back_what_it_cannot_stop(one_bed: Bed) 
     bed.world.behave()
     bed.worker()
     assert bed.ended(run) == "succeeded"
+
+
+def test_a_worker_with_a_step_that_hangs_past_its_deadline_ends_and_asks_to_be_started_again(one_bed: Bed) -> None:
+    bed = one_bed
+    bed.world.behave(db__prepare=Behaviour(deaf=300), api__prepare=Behaviour(seconds=300))
+    first = bed.worker("overstay=0.5")
+    hanging = bed.submit(_with_timeout(plan_of("db:prepare"), 0.5))
+    waiting = bed.submit(plan_of("api:prepare", stage="dev"))
+
+    assert first.wait(30) == 75
+    bed.world.behave()
+    bed.worker()
+
+    assert [bed.ended(hanging), bed.ended(waiting)] == ["succeeded", "succeeded"]
+    assert (bed.state(hanging, "db:prepare").losses, bed.state(waiting, "api:prepare").releases) == (1, 1)
+
+
+def test_a_health_check_knows_whether_a_worker_of_this_host_speaks_to_redis(one_bed: Bed) -> None:
+    bed = one_bed
+    environ = os.environ | {"PYTHONPATH": str(ROOT), "FLEETFLOW_REDIS_URL": bed.url}
+    command = [sys.executable, str(ROOT / "workers" / "health.py")]
+
+    without = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    bed.worker()
+    healthy = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+
+    assert (without.returncode, without.stderr.endswith("has spoken within 15 s\n")) == (1, True)
+    assert (healthy.returncode, healthy.stderr) == (0, "")
+
+
+def test_a_worker_that_cannot_begin_says_why_in_two_lines(tmp_path: Path) -> None:
+    environ = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "FLEETFLOW_REDIS_URL": f"unix://{tmp_path}/nobody.sock",
+        "FLEETFLOW_STATE_DIR": str(tmp_path),
+    }
+
+    ended = subprocess.run(
+        [sys.executable, str(ROOT / "workers" / "docker.py")], env=environ, capture_output=True, text=True, check=False
+    )
+
+    assert ended.returncode == 4
+    assert ended.stderr.splitlines()[-2].startswith(f"Redis at unix://{tmp_path}/nobody.sock does not answer")
+    assert ended.stderr.splitlines()[-1].startswith("  fix: start it")
+
+
+def test_a_worker_s_log_is_json_and_holds_no_secret(one_bed: Bed) -> None:
+    bed = one_bed
+    worker = bed.worker()
+    bed.ended(bed.submit())
+    worker.terminate()
+    worker.wait(30)
+
+    lines = [json.loads(line) for line in bed.logs().splitlines()]
+
+    assert [line["event"] for line in lines if "worker" in line["event"]] == [
+        "worker.ready",
+        "worker.draining",
+        "worker.ended",
+    ]
+    assert sorted(line["step"] for line in lines if line["event"] == "step.ended") == sorted(
+        step.id for step in SHOP.steps
+    )
+    assert KEY not in bed.logs()
 
 
 def test_a_lost_hint_is_sent_again_within_seconds(bed: Bed) -> None:

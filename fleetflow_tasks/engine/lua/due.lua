@@ -9,7 +9,6 @@ local again = recalled(base, 'due', argument.request)
 if again then return again end
 local active = redis.call('HGET', base .. ':stage', 'active')
 local run = active and run_of(active)
-local before = run and run.status
 
 local function awaited(queue)
   return redis.call('EXISTS', run.key .. ':ready:' .. queue, run.key .. ':hinted:' .. queue) > 0
@@ -26,14 +25,24 @@ local function fail_unserved(queue, since)
   end
 end
 
-local function watch(queue)
+-- How long nobody has served *queue*. Between passes that are far apart somebody may have: then it counts anew.
+local function unserved_since(queue)
   local field = 'unserved:' .. queue
-  local since = tonumber(redis.call('HGET', run.key, field) or nil)
+  local text = redis.call('HGET', run.key, field)
+  local since, last
+  if text then since, last = string.match(text, '^(%S+) (%S+)$') end
+  if not since or now - tonumber(last) > argument.patience / 2 then since = seconds(now) end
+  redis.call('HSET', run.key, field, since .. ' ' .. seconds(now))
+  return tonumber(since)
+end
+
+local function watch(queue)
   if argument.served[queue] or not awaited(queue) then
-    if since then redis.call('HDEL', run.key, field, 'told:' .. queue) end
-  elseif not since then
-    redis.call('HSET', run.key, field, seconds(now))
-  elseif now - since >= argument.patience then
+    redis.call('HDEL', run.key, 'unserved:' .. queue, 'told:' .. queue)
+    return
+  end
+  local since = unserved_since(queue)
+  if now - since >= argument.patience then
     fail_unserved(queue, since)
   elseif now - since >= argument.tell and redis.call('HSETNX', run.key, 'told:' .. queue, 1) == 1 then
     emit(run, 'noted', '"problem":' .. problem('no-worker', 'warning', 'no worker serves queue `' .. queue .. '`', nil,

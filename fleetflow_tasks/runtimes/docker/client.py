@@ -21,7 +21,7 @@ from fleetflow_tasks.runtimes.base import DeployError
 from fleetflow_tasks.runtimes.docker.endpoints import Endpoint
 from fleetflow_tasks.runtimes.docker.stream import lines
 
-TIMEOUT = 15.0  # seconds for one call; stop adds the ten it may wait: still less than a lease
+TIMEOUT = 18.0  # seconds for one call; a stop adds the ten that it may wait: still less than a lease
 GRACE = 10  # seconds between TERM and KILL inside one stop call, Docker's own default
 CONNECTIONS = 32  # kept open; a worker has at most this many step threads
 OLDEST = (1, 41)  # Engine 20.10

@@ -123,7 +123,7 @@ def said(operation: Operation) -> str:
             return f"set limits of {name}: " + ", ".join(f"{key}={value}" for key, value in sorted(limits.items()))
         case AwaitReady(name=name):
             return f"wait until {name} is ready"
-        case AwaitEnd(name=name, seconds=seconds):
+        case AwaitEnd(name=name, seconds=seconds):  # pragma: no branch  (the last there is)
             return f"wait until {name} has ended, at most {seconds:g} s"
 
 

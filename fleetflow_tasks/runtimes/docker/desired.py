@@ -298,8 +298,8 @@ def _mount(plan: Plan, volume: Volume) -> dict[str, Any]:
             labels = selector(plan.project, plan.stage)
             name = volume_name(plan.project, plan.stage, volume.source)
             return {**mount, "Source": name, "VolumeOptions": {"Labels": labels}}
-        case "anonymous" | "bucket":  # a bucket is refused by `check` before
-            return mount
+        case "anonymous" | "bucket":  # pragma: no branch  (the last there is)
+            return mount  # a bucket is refused by `check` before
 
 
 def _readiness_port(service: ResolvedService) -> str:

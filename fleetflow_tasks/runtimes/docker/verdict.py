@@ -37,7 +37,7 @@ def verdict(state: State | None, *, job: bool, restarts: int, up: float) -> Verd
         case "starting":
             failed = f" ({state.failing} failed so far)" if state.failing else ""
             return Waiting(text=f"waiting for its health check{failed}")
-        case "":
+        case "":  # pragma: no branch  (the last there is)
             left = STEADY - up
             return Waiting(text="running, watched for a second", soon=left) if left > 0 else Ready(text="running")
 

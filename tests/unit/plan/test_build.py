@@ -276,7 +276,7 @@ def test_all_that_is_wrong_with_dependencies_is_told_at_once() -> None:
         "a.kdl:3:5: service `api` depends on `vault`, which stage `stg` does not hold\n"
         '  fix: add `service "vault"` to stage `stg`, or mark the dependency `required=false`\n'
         "\n"
-        "a.kdl:3:5: service `api` depends on `postgre`, which no stage holds\n"
+        "a.kdl:3:5: service `api` depends on `postgre`, which is no service of this project\n"
         "  did you mean `postgres`?\n"
         "\n"
         "2 errors"

@@ -312,6 +312,19 @@ def test_interrupted_after_the_second_rename_the_old_one_goes() -> None:
     )
 
 
+def test_interrupted_after_the_second_rename_and_changed_since_the_name_is_free_again() -> None:
+    desired = wanted()
+    replaced = container(desired, ".prev", hash="v1:older", state="exited")
+
+    described = told(desired, container(desired, hash="v1:old"), replaced)
+
+    assert described.splitlines()[:3] == [
+        "replace: configuration changed",
+        "  remove shop-local-api.prev",
+        "  create shop-local-api.next",
+    ]
+
+
 def test_only_the_old_one_is_left_under_its_other_name() -> None:
     desired = wanted()
 

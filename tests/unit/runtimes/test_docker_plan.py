@@ -168,7 +168,14 @@ def test_variables_are_compared_one_by_one_and_secrets_by_name() -> None:
 
 
 def test_ports_are_compared_but_for_those_that_are_chosen() -> None:
-    live = {"PortBindings": {"80/tcp": [{"HostPort": "80"}], "81/tcp": [{"HostPort": "11000"}], "82/tcp": None}}
+    live = {
+        "PortBindings": {
+            "80/tcp": [{"HostPort": "80"}],
+            "81/tcp": [{"HostPort": "11000"}],
+            "82/tcp": None,
+            "84/tcp": [{"HostPort": "84"}],
+        }
+    }
 
     found = changed(
         live,
@@ -177,6 +184,7 @@ def test_ports_are_compared_but_for_those_that_are_chosen() -> None:
             Port(container=81),
             Port(container=83),
             Port(container=82, host=82),
+            Port(container=84, host=84),
         ),
     )
 

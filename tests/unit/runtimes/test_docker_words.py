@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the Engine says, turned into what a person needs. No Engine."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +90,10 @@ def test_an_exit_code_is_explained(seen: State, expected: str) -> None:
     assert explain.ending(seen) == expected
 
 
+def lines(*expected: str) -> str:
+    return "\n".join(expected)
+
+
 def text(problem: Problem) -> str:
     return "\n".join([problem.message, *problem.cause, problem.fix])
 
@@ -98,8 +101,8 @@ def text(problem: Problem) -> str:
 def test_a_container_that_did_not_become_ready_shows_what_a_person_would_look_for() -> None:
     sick = state(health="unhealthy", error="odd", output="GET /health\nrefused")
 
-    assert text(explain.unready(service(), sick, ["one", "two"], "its health check failed once")) == "\n".join(
-        [
+    assert text(explain.unready(service(), sick, ["one", "two"], "its health check failed once")) == lines(
+        *[
             "`api` did not become ready: its health check failed once",
             "the Engine says: odd",
             "the health check's last output: GET /health · refused",
@@ -264,7 +267,7 @@ def test_a_process_that_listens_is_found_by_its_socket(tmp_path: Path) -> None:
     assert explain._process_on(9, tmp_path) == ""
 
     (tmp_path / "42" / "fd").mkdir(parents=True)
-    os.symlink("socket:[4711]", tmp_path / "42" / "fd" / "3")
+    (tmp_path / "42" / "fd" / "3").symlink_to("socket:[4711]")
     (tmp_path / "42" / "comm").write_text("nginx\n")
     (tmp_path / "43").mkdir()
     assert explain._process_on(8080, tmp_path) == "process `nginx` (42)"

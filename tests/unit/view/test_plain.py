@@ -21,8 +21,9 @@ def told(picture: Picture, events: Iterable[AnyEvent], *, colour: bool = False, 
 def test_it_begins_with_what_runs_and_how_much_of_it(story: Story) -> None:
     assert Plain().begin(story.begin()) == ["run r8f2 of shop/stg: 4 services, 10 steps"]
     assert Plain().begin(story.begin("queued", ahead=1, started=None)) == [
-        "run r8f2 of shop/stg: 4 services, 10 steps, 1 run ahead"
+        "run r8f2 of shop/stg: 4 services, 10 steps, queued, 1 run ahead"
     ]
+    assert Plain().begin(story.begin("queued", started=None)) == ["run r8f2 of shop/stg: 4 services, 10 steps, queued"]
 
 
 def test_a_run_that_is_on_its_way_says_how_far_it_is(story: Story) -> None:
