@@ -388,7 +388,7 @@ def _foreign(loaded: Loaded, request: Request) -> Collection[str]:
 def _unfit(request: Request, made: Plan, *, only_read: bool) -> Iterator[Problem]:
     runtimes = _runtimes(request)
     for name in made.runtimes:
-        if only_read and name in NAMES and name not in registry.BUILTIN:
+        if only_read and name in registry.TO_COME:
             yield Problem(
                 code="runtime-to-come",
                 message=f"stage `{made.stage}` can be read, but this version carries nothing out on {name}",

@@ -24,6 +24,9 @@ BUILTIN: Mapping[str, str] = {
     "docker": "fleetflow_tasks.runtimes.docker.runtime:DockerRuntime",
 }
 
+# Runtimes that the language speaks of, and that nothing here carries out yet.
+TO_COME = frozenset({"kubernetes", "cloudrun"})
+
 # Where the rows of each built-in runtime's own block stand, `docker { … }`: a light module, no SDK in it.
 BLOCKS: Mapping[str, str] = {
     "docker": "fleetflow_tasks.runtimes.docker.options:SCHEMA",
@@ -98,11 +101,17 @@ def _lacks(kind: object) -> Iterable[str]:
 
 
 def _unknown(name: str, others: Installed) -> Problem:
+    if name in TO_COME:
+        return Problem(
+            code="runtime-to-come",
+            message=f"this version of FleetFlow carries nothing out on {name}: its stages can be read and checked, no more",
+            fix="deploy a stage whose runtime is " + " or ".join(sorted(BUILTIN)),
+        )
     known = sorted({*BUILTIN, *(entry.name for entry in others())})
     return Problem(
         code="unknown-runtime",
         message=f"no runtime is called `{name}`: {suggestion(name, known)}",
-        fix=f"name a known one, or install the package that brings it: `pip install fleetflow-{name}`",
+        fix="name a known one, or install the package that brings it",
     )
 
 

@@ -27,7 +27,7 @@ def _fails(result: Result, code: int, *texts: str) -> None:
 def test_no_file(desk: Desk) -> None:
     result = desk.flow("up")
 
-    _fails(result, 3, "no KDL file", "fleet.kdl", "fix: ")
+    _fails(result, 3, "there is no FleetFlow file here", "fleet.kdl", "fix: ")
 
 
 def test_broken_kdl_points_at_the_place(desk: Desk) -> None:

@@ -48,7 +48,7 @@ def test_a_worker_killed_in_the_middle_does_not_change_the_end(desk: Desk) -> No
     result = submitted.wait(150)
 
     assert result.code == 0, result
-    assert "goes to another worker" in result.out, result
+    assert "lost its worker, another takes it" in result.out, result
     assert len(desk.containers()) == 3
     assert len(desk.container_ids()) == 3
 

@@ -120,10 +120,17 @@ def test_a_package_brings_a_runtime() -> None:
     assert "RecordingRuntime" in str(found)
 
 
-def test_an_unknown_name_is_answered_with_the_nearest_and_how_to_install() -> None:
+def test_an_unknown_name_is_answered_with_the_nearest_and_with_no_package_that_somebody_could_squat() -> None:
     assert refusal("doker") == (
         "PlanError: no runtime is called `doker`: did you mean `docker`? | "
-        "name a known one, or install the package that brings it: `pip install fleetflow-doker`"
+        "name a known one, or install the package that brings it"
+    )
+
+
+def test_a_runtime_that_is_to_come_is_known_by_name_and_refused_in_words() -> None:
+    assert refusal("kubernetes") == (
+        "PlanError: this version of FleetFlow carries nothing out on kubernetes: "
+        "its stages can be read and checked, no more | deploy a stage whose runtime is docker"
     )
 
 
