@@ -200,6 +200,7 @@ class _Worker:
             busy=self._busy.now,
             schema=SCHEMA,
             runtimes=tuple(sorted({runtime_of(queue) for queue in self._queues})),
+            keys=self._settings.keys.ids,
             draining=self._leave.is_set(),
             started=self._began,
             version=__version__,

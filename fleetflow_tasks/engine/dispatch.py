@@ -13,9 +13,11 @@ import msgspec
 from fleetflow_tasks.engine.abandoned import give_up_abandoned
 from fleetflow_tasks.engine.model import Conflict, Hint, Publish, RunId, Submitted, WorkerInfo
 from fleetflow_tasks.engine.store import Store
-from fleetflow_tasks.errors import Problem, UnavailableError
+from fleetflow_tasks.errors import Problem, RefusedError, UnavailableError
 from fleetflow_tasks.plan.codec import Keys, seal
 from fleetflow_tasks.plan.model import Plan, QueueName
+
+OTHER_KEY = "other-key"
 
 
 def submit(
@@ -36,12 +38,12 @@ def submit(
 
     wait_workers: store it even where nobody serves a queue; its steps then wait for a worker.
     Raises UnavailableError where nobody serves a queue, or Redis does not answer or must not be used (it evicts keys,
-    it is nearly full); RefusedError where the stage is busy and `conflict` is `fail`.
+    it is nearly full); RefusedError where the workers hold another key, or the stage is busy and `conflict` is `fail`.
     """
     store.check()
-    missing = unserved(plan, store)
+    missing = unserved(plan, store, key=keys.current.id)
     if missing and not wait_workers:
-        raise UnavailableError(*missing)
+        raise (RefusedError if all(problem.code == OTHER_KEY for problem in missing) else UnavailableError)(*missing)
     left = give_up_abandoned(store, plan.project, plan.stage)
     submitted = store.submit(
         run, plan, seal(plan, keys, run), actor=actor, note=note, conflict=conflict, key=key, fail_fast=fail_fast
@@ -53,18 +55,32 @@ def submit(
     return submitted
 
 
-def unserved(plan: Plan, store: Store) -> tuple[Problem, ...]:
-    """A problem for each queue of *plan* that no worker serves that is there, stays, and can read the plan."""
+def unserved(plan: Plan, store: Store, *, key: str) -> tuple[Problem, ...]:
+    """A problem for each queue of *plan* that no worker serves that is there, stays, and can open and read the plan.
+
+    key: the id of the one that seals it.
+    """
     workers = store.workers()
-    problems = (_unserved(queue, plan.schema, workers, store) for queue in sorted({step.queue for step in plan.steps}))
+    queues = sorted({step.queue for step in plan.steps})
+    problems = (_unserved(queue, plan.schema, key, workers, store) for queue in queues)
     return tuple(problem for problem in problems if problem is not None)
 
 
-def _unserved(queue: QueueName, schema: int, workers: Sequence[WorkerInfo], store: Store) -> Problem | None:
+def _unserved(queue: QueueName, schema: int, key: str, workers: Sequence[WorkerInfo], store: Store) -> Problem | None:
     staying = [worker for worker in workers if queue in worker.queues and not worker.draining]
-    if any(worker.schema >= schema for worker in staying):
+    readers = [worker for worker in staying if worker.schema >= schema]
+    if any(key in worker.keys for worker in readers):
         return None
     start = f"flow worker {queue}"
+    if readers:
+        return Problem(
+            code=OTHER_KEY,
+            message=f"the workers of queue `{queue}` hold another key: they could not open this plan",
+            cause=tuple(
+                f"{worker.host} opens plans of key {', '.join(worker.keys)}, not {key}" for worker in readers[:5]
+            ),
+            fix="give FLEETFLOW_KEY the same value here and there (to change it: `new,old` on the workers first)",
+        )
     if staying:
         newest = max(worker.schema for worker in staying)
         return Problem(

@@ -49,7 +49,7 @@ def redis_for(settings: Settings, say: Say) -> Iterator[str]:
 
 @contextmanager
 def embedded_server(state: Path, say: Say) -> Iterator[str]:
-    """The address of a Redis in *state*, alive while the block runs. say: is told when one is started or stopped.
+    """The address of a Redis in *state*, alive while the block runs. say: is told when one had to be started.
 
     Raises UnavailableError where there is no server to start, or where it does not start.
     """
@@ -64,7 +64,7 @@ def embedded_server(state: Path, say: Say) -> Iterator[str]:
             with _locked(folder / "server.lock", fcntl.LOCK_EX):
                 last = _is_alone(users)
                 if last:
-                    _stop(at, say)
+                    _stop(at)
             if child is not None:
                 _let_go(child, stopped=last)
 
@@ -180,11 +180,10 @@ def _not_started(command: object, log: Path) -> UnavailableError:
     )
 
 
-def _stop(at: Path, say: Say) -> None:
+def _stop(at: Path) -> None:
     """Ask the server to write its file and end, and wait until it has: the next one must not find it half gone."""
     with suppress(OSError):
         _asked(at, b"SHUTDOWN\r\n", patience=STOP)
-        say("stopped the Redis of its own: nobody uses it any more")
 
 
 def _let_go(child: Child, *, stopped: bool) -> None:

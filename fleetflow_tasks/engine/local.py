@@ -219,5 +219,6 @@ class _Here:
             busy=len(self._leases),
             schema=self.plan.schema,
             runtimes=self.plan.runtimes,
+            keys=self._settings.keys.ids,
             version=__version__,
         )

@@ -168,7 +168,10 @@ class Snapshot(Data, frozen=True, kw_only=True):
 
 
 class WorkerInfo(Data, frozen=True, kw_only=True):
-    """What a worker says of itself every 5 s. seen: when it last did. identity: of its engine, where it has one."""
+    """What a worker says of itself every 5 s. seen: when it last did. identity: of its engine, where it has one.
+
+    keys: the ids of the keys whose plans it can open; an id says nothing of its key.
+    """
 
     id: WorkerId
     host: str
@@ -178,6 +181,7 @@ class WorkerInfo(Data, frozen=True, kw_only=True):
     busy: int = 0
     schema: int = 1
     runtimes: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
     identity: str = ""
     draining: bool = False
     started: float = 0.0

@@ -71,6 +71,11 @@ class Keys(Data, frozen=True, kw_only=True):
     current: KeyMaterial
     previous: KeyMaterial | None = None
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Which keys these are, and nothing of them."""
+        return tuple(key.id for key in (self.current, self.previous) if key is not None)
+
     def named(self, id_: str) -> KeyMaterial | None:
         return next((key for key in (self.current, self.previous) if key is not None and key.id == id_), None)
 

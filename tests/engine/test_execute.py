@@ -33,7 +33,7 @@ SHOP = plan_of("db:deploy", "api:deploy <- db:deploy", "web:deploy <- db:deploy"
 class Bed:
     def __init__(self, url: str, folder: Path) -> None:
         self.store = Store.connect(url, client_name="ff-test", lease=3.0)
-        self.store.beat(WorkerInfo(id=WorkerId("w"), host="here", pid=1, queues=(DOCKER,), slots=8))
+        self.store.beat(WorkerInfo(id=WorkerId("w"), host="here", pid=1, queues=(DOCKER,), slots=8, keys=KEYS.ids))
         self.world = RecordingRuntime(folder)
         self.runtimes: Callable[[RuntimeName], Runtime] = lambda _: self.world
         self.leases = Leases(self.store, renew=0.2)
