@@ -141,24 +141,17 @@ class SecretSource(Data, frozen=True, kw_only=True):
     value: Secret | None = None
 
 
-class Service(Data, frozen=True, kw_only=True):
-    """One service of one stage. None and empty mean that the text does not say.
+class Traits(Data, frozen=True, kw_only=True):
+    """What a service has, in the text and in a plan alike; a field that is added here reaches both.
 
-    places: field name -> where the text says it; `""` is the service node itself. For problems found later.
-    options: what only one runtime has: {"docker": {...}}; its schema is that runtime's.
+    None and empty mean that the text does not say. places: field name -> where the text says it; `""` is the service
+    node itself. For problems found later.
     """
 
-    name: ServiceName
-    image: str | None = None
-    version: str | None = None
-    runtime: RuntimeName | None = None
     ports: tuple[Port, ...] = ()
-    environment: Mapping[str, str] = {}
-    secrets: Mapping[str, SecretSource] = {}
     volumes: tuple[Volume, ...] = ()
     command: tuple[str, ...] | None = None
     entrypoint: tuple[str, ...] | None = None
-    depends_on: tuple[Dependency, ...] = ()
     healthcheck: Healthcheck | None = None
     readiness: Readiness | None = None
     restart: RestartPolicy | None = None
@@ -172,8 +165,23 @@ class Service(Data, frozen=True, kw_only=True):
     pull: PullPolicy = "missing"
     timeout: float = 300.0
     retries: int = 2
-    options: Mapping[str, Mapping[str, object]] = {}
     places: Mapping[str, Place] = {}
+
+
+class Service(Traits, frozen=True, kw_only=True):
+    """One service of one stage, as the text has it.
+
+    options: what only one runtime has: {"docker": {...}}; its schema is that runtime's.
+    """
+
+    name: ServiceName
+    image: str | None = None
+    version: str | None = None
+    runtime: RuntimeName | None = None
+    environment: Mapping[str, str] = {}
+    secrets: Mapping[str, SecretSource] = {}
+    depends_on: tuple[Dependency, ...] = ()
+    options: Mapping[str, Mapping[str, object]] = {}
 
 
 class RuntimeChoice(Data, frozen=True, kw_only=True):

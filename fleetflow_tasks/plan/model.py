@@ -10,22 +10,13 @@ from typing import Literal, NewType
 from fleetflow_tasks.config.model import (
     Condition,
     Data,
-    Healthcheck,
-    Ingress,
-    Port,
     ProjectName,
-    PullPolicy,
-    Readiness,
-    Resources,
-    RestartPolicy,
     RuntimeName,
-    Scaling,
     Secret,
     ServiceName,
     StageName,
-    Volume,
+    Traits,
 )
-from fleetflow_tasks.errors import Place
 
 StepId = NewType("StepId", str)
 QueueName = NewType("QueueName", str)
@@ -42,40 +33,22 @@ class ResolvedDependency(Data, frozen=True, kw_only=True):
     condition: Condition
 
 
-class ResolvedService(Data, frozen=True, kw_only=True):
+class ResolvedService(Traits, frozen=True, kw_only=True):
     """A service with nothing left open: full image reference, complete environment, absolute bind sources.
 
     secrets: values to hand over. secret_refs: name -> a reference that the platform itself reads.
-    env_from_stage: which keys of `environment` come from the stage's variables (for `flow config`).
+    options: of its own runtime alone. env_from_stage: which keys of `environment` come from the stage's variables.
     """
 
     name: ServiceName
     runtime: RuntimeName
     image: str
-    ports: tuple[Port, ...] = ()
     environment: Mapping[str, str] = {}
     secrets: Mapping[str, Secret] = {}
     secret_refs: Mapping[str, str] = {}
-    volumes: tuple[Volume, ...] = ()
-    command: tuple[str, ...] | None = None
-    entrypoint: tuple[str, ...] | None = None
     depends_on: tuple[ResolvedDependency, ...] = ()
-    healthcheck: Healthcheck | None = None
-    readiness: Readiness | None = None
-    restart: RestartPolicy | None = None
-    replicas: int | None = None
-    resources: Resources = Resources()
-    scaling: Scaling | None = None
-    labels: Mapping[str, str] = {}
-    ingress: tuple[Ingress, ...] = ()
-    job: bool = False
-    rerun: Literal["changed", "always"] = "changed"
-    pull: PullPolicy = "missing"
-    timeout: float = 300.0
-    retries: int = 2
     options: Mapping[str, object] = {}
     env_from_stage: tuple[str, ...] = ()
-    places: Mapping[str, Place] = {}
 
 
 class Need(Data, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from fleetflow_tasks.config.model import (
     SecretSource,
     Service,
     Stage,
+    Traits,
     Volume,
 )
 from fleetflow_tasks.config.nearest import suggestion
@@ -124,34 +125,18 @@ def _resolved(
     complaints: list[Problem],
 ) -> ResolvedService:
     secrets, secret_refs = _secrets(service, complaints)
+    traits = {field: getattr(service, field) for field in Traits.__struct_fields__}
     return ResolvedService(
+        **{**traits, "volumes": volumes, "labels": _sorted(service.labels)},
         name=service.name,
         runtime=runtime,
         image=_image(service, complaints),
-        ports=service.ports,
         environment=_sorted({**stage.variables, **service.environment}),
         secrets=secrets,
         secret_refs=secret_refs,
-        volumes=volumes,
-        command=service.command,
-        entrypoint=service.entrypoint,
         depends_on=depends_on,
-        healthcheck=service.healthcheck,
-        readiness=service.readiness,
-        restart=service.restart,
-        replicas=service.replicas,
-        resources=service.resources,
-        scaling=service.scaling,
-        labels=_sorted(service.labels),
-        ingress=service.ingress,
-        job=service.job,
-        rerun=service.rerun,
-        pull=service.pull,
-        timeout=service.timeout,
-        retries=service.retries,
         options=_plain(service.options.get(runtime, {})),
         env_from_stage=tuple(sorted(stage.variables.keys() - service.environment.keys())),
-        places=service.places,
     )
 
 
