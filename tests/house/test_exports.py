@@ -10,7 +10,7 @@ import pytest
 
 PUBLIC = {
     "fleetflow_tasks.api": (
-        "Following Planned Request actor changes followed is_held logs opened origin plan stages status submitted"
+        "Follow Following Planned Request actor changes followed is_held logs opened origin plan stages status submitted"
         " teardown_plan up work"
     ),
     "fleetflow_tasks.runtimes.base": (

@@ -333,9 +333,15 @@ class Client:
         with _told(f"create container `{name}`"):
             return str(self._api.create_container_from_config(dict(config), name=name, platform=platform or None)["Id"])
 
-    def create_network(self, name: str, labels: Mapping[str, str]) -> str:
+    def create_network(self, name: str, labels: Mapping[str, str], subnet: str = "", portion: str = "") -> str:
+        """subnet: "" for one of the Engine's choice. portion: of it, which the Engine gives out by itself."""
+        ipam = {"Driver": "default", "Config": [{"Subnet": subnet, "IPRange": portion}]} if subnet else None
         with _told(f"create network `{name}`"):
-            return str(self._api.create_network(name, driver="bridge", labels=dict(labels), check_duplicate=True)["Id"])
+            return str(
+                self._api.create_network(
+                    name, driver="bridge", labels=dict(labels), check_duplicate=True, ipam=ipam
+                )["Id"]
+            )
 
     # --- changing
 
@@ -350,6 +356,21 @@ class Client:
     def kill(self, container: str, signal: str) -> None:
         with _told(f"send {signal} to the container"):
             self._api.kill(container, signal=signal)
+
+    def disconnect(self, container: str, network: str) -> None:
+        with _told("take the container off its network"):
+            self._api.disconnect_container_from_network(container, network)
+
+    def connect(self, container: str, network: str, endpoint: Mapping[str, object]) -> None:
+        """endpoint: its place there, in the Engine's own shape."""
+        url = f"{self._api.base_url}/v{self._api.api_version}/networks/{network}/connect"
+        with _told("put the container on its network"):
+            body = {"Container": container, "EndpointConfig": dict(endpoint)}
+            response = self._api.post(url, json=body, timeout=TIMEOUT)
+            if response.status_code != _OK:
+                raise _refused(
+                    "put the container on its network", response.status_code, _message(response), response.headers
+                )
 
     def restart_policy(self, container: str, policy: str) -> None:
         with _told("change the restart policy"):

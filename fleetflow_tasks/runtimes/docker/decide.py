@@ -3,8 +3,13 @@
 
 How a container is replaced, and why in this order:
 
-    overlap   start new · wait · stop old · rename · rename · remove old
+    overlap   start new · wait · introduce new · withdraw old · linger · stop old · rename · rename · remove old
     swap      old's restart policy off · stop old · start new · wait · rename · rename · remove old
+
+In an overlap every request has to be served. DNS hands out the address of any running container that bears the
+service's alias, ready or not; so the new one is made without it, and is introduced when it is ready. And before the old
+one is told to stop it is withdrawn, and has a moment for those who got its address just before. At each point at least
+one of the two is in DNS, and ready. Both operations do nothing where their end is reached, so they may come again.
 
 The swap is for what two containers cannot share: a published port, a volume that is written. The policy goes off first,
 because an Engine that restarts in the middle would otherwise bring the old one back to its port. Renames come last:
@@ -28,12 +33,18 @@ from fleetflow_tasks.runtimes.docker.observe import Container
 _ALIVE = {"running", "paused", "restarting"}
 _JUST_STARTED = ("Up Less than a second", "Up 1 second")  # the Engine's words
 _ONE_CALL = 10.0  # seconds that one stop call may wait; more is waited for outside of a call
+# Seconds between the withdrawal and the stop. A client that knew the address before may have knocked while the
+# container was off the network; the system knocks again after one second.
+_LINGER = 1.5
 
 # Operations name a container by the name it has at that moment; `apply` knows the ids.
 
 
 class Create(Data, frozen=True, kw_only=True, tag="create"):
+    """apart: without the service's alias in DNS, until it is introduced."""
+
     name: str
+    apart: bool = False
 
 
 class Start(Data, frozen=True, kw_only=True, tag="start"):
@@ -71,6 +82,29 @@ class Limit(Data, frozen=True, kw_only=True, tag="limit"):
     limits: Mapping[str, int]
 
 
+class Introduce(Data, frozen=True, kw_only=True, tag="introduce"):
+    """From now on DNS answers *alias* with its address, too. Its connections go on."""
+
+    name: str
+    network: str
+    alias: str
+
+
+class Withdraw(Data, frozen=True, kw_only=True, tag="withdraw"):
+    """From now on DNS does not answer *alias* with its address. Its connections go on."""
+
+    name: str
+    network: str
+    alias: str
+
+
+class Linger(Data, frozen=True, kw_only=True, tag="linger"):
+    """Time for what is under way to come to its end."""
+
+    name: str
+    seconds: float
+
+
 class AwaitReady(Data, frozen=True, kw_only=True, tag="await-ready"):
     name: str
 
@@ -82,7 +116,21 @@ class AwaitEnd(Data, frozen=True, kw_only=True, tag="await-end"):
     seconds: float
 
 
-Operation = Create | Start | Signal | Stop | Rename | Remove | Policy | Limit | AwaitReady | AwaitEnd
+Operation = (
+    Create
+    | Start
+    | Signal
+    | Stop
+    | Rename
+    | Remove
+    | Policy
+    | Limit
+    | Introduce
+    | Withdraw
+    | Linger
+    | AwaitReady
+    | AwaitEnd
+)
 
 
 class Decision(Data, frozen=True, kw_only=True):
@@ -105,8 +153,8 @@ class Decision(Data, frozen=True, kw_only=True):
 
 def said(operation: Operation) -> str:
     match operation:
-        case Create(name=name):
-            return f"create {name}"
+        case Create(name=name, apart=apart):
+            return f"create {name}" + (", not in DNS yet" if apart else "")
         case Start(name=name):
             return f"start {name}"
         case Signal(name=name, signal=signal):
@@ -121,6 +169,12 @@ def said(operation: Operation) -> str:
             return f"set the restart policy of {name} to {policy}"
         case Limit(name=name, limits=limits):
             return f"set limits of {name}: " + ", ".join(f"{key}={value}" for key, value in sorted(limits.items()))
+        case Introduce(name=name, alias=alias):
+            return f"give {name} its place in DNS as `{alias}`"
+        case Withdraw(name=name, alias=alias):
+            return f"take {name} out of DNS as `{alias}`"
+        case Linger(name=name, seconds=seconds):
+            return f"let {name} end what it began, {seconds:g} s"
         case AwaitReady(name=name):
             return f"wait until {name} is ready"
         case AwaitEnd(name=name, seconds=seconds):  # pragma: no branch  (the last there is)
@@ -135,7 +189,7 @@ def decide(
     image: the id behind the desired reference. run: whose deployment this is, for `rerun "always"`.
     network: the id of the stage's network, "" where it was not asked for.
     """
-    current, following, first, last = _settled(desired.name, containers)
+    current, following, first, last = _settled(desired, containers)
     if current is None:
         return _created(desired)
     cause = unfit(desired, image, current, run=run, network=network)
@@ -158,7 +212,7 @@ def prepared(
     fits = [c for c in (current, following) if c and not unfit(desired, image, c, run=run, network=network)]
     if fits or current is None:
         return ()
-    create = Create(name=desired.name + NEXT)
+    create = Create(name=desired.name + NEXT, apart=_beside(desired, current))
     if following is None:
         return (create,)
     return () if following.state in _ALIVE else (Remove(name=following.name), create)
@@ -215,12 +269,13 @@ def _changed(desired: Definition, image: str, container: Container) -> str:
 
 
 def _settled(
-    name: str, containers: Sequence[Container]
+    desired: Definition, containers: Sequence[Container]
 ) -> tuple[Container | None, Container | None, tuple[Operation, ...], tuple[Operation, ...]]:
     """(the one that counts, the one prepared to follow it, what to do first, what to do last).
 
     Reads back where an interrupted replacement stands: `.prev` beside `.next` means that the new one was ready.
     """
+    name = desired.name
     names = {container.name: container for container in containers}
     current = names.pop(name, None)
     following = names.pop(name + NEXT, None)
@@ -230,7 +285,7 @@ def _settled(
     elif current is None and names:
         current = names.pop(max(names.values(), key=lambda each: (each.state in _ALIVE, each.created)).name)
     if current is not None and current.name != name:
-        first = (Rename(name=current.name, to=name),)
+        first = (Rename(name=current.name, to=name), *_introduced(desired, name))
         current = msgspec.structs.replace(current, name=name)
     previous = names.pop(name + PREVIOUS, None)  # its name is needed again, and it serves nobody any more
     return current, following, (*first, *removed([previous] if previous else [])), removed(list(names.values()))
@@ -259,7 +314,8 @@ def _kept(desired: Definition, current: Container, following: Container | None) 
     restored: tuple[Operation, ...] = ()
     tidy: tuple[Operation, ...] = ()
     if following is not None:  # an interrupted swap: the policy may be off, and `.next` is not wanted any more
-        tidy = removed([following])
+        again = _introduced(desired, name) if following.state != "created" else ()  # it may have been withdrawn
+        tidy = (*again, *removed([following]))
     if current.state != "created" and current.restart != "no" and (following is not None or current.state == "exited"):
         restored = (Policy(name=name, policy=current.restart),)
     awaited = AwaitReady(name=name)
@@ -293,8 +349,7 @@ def _kept(desired: Definition, current: Container, following: Container | None) 
             return kept("none", "", *restored, *check)
         case _:
             cause = "unhealthy" if current.state == "running" else f"it is {current.state}"
-            again = (*_stopped(current), *limit, *restored, Start(name=name), awaited)
-            return kept("start", cause, *again)
+            return kept("start", cause, *_stopped(current), *limit, *restored, Start(name=name), awaited)
 
 
 def _limited(desired: Definition, current: Container) -> tuple[Operation, ...]:
@@ -311,18 +366,21 @@ def _replaced(
     """usable: *following* is what is desired already, prepared by this run or left by an interrupted one."""
     new, old = desired.name + NEXT, current.name
     shared = _shared(desired, current) if current.state in _ALIVE else ""
+    beside = _beside(desired, current)
     waiting = following.state if following is not None and usable else ""
     forward: list[Operation] = []
-    if following is not None and not usable:
-        forward += removed([following])
+    if following is not None:
+        forward += _placed(desired, old, following, beside=beside, usable=usable)
     if not usable:
-        forward.append(Create(name=new))
+        forward.append(Create(name=new, apart=beside))
     if shared:
         forward += [Policy(name=old, policy="no")] if current.restart != "no" else []
         forward += _stopped(current)
     if waiting != "running" and not (desired.job and waiting == "exited"):
         forward.append(Start(name=new))
     forward.append(AwaitReady(name=new))
+    if beside:
+        forward += [*_introduced(desired, new), *_withdrawn(desired, current)]
     if not shared:
         forward += _stopped(current)
     forward += [Rename(name=old, to=old + PREVIOUS), Rename(name=new, to=old), Remove(name=old + PREVIOUS)]
@@ -330,17 +388,52 @@ def _replaced(
     return Decision(
         change=Change(kind=kind, cause=cause + _lost(desired, current), downtime=_downtime(shared)),
         forward=tuple(forward),
-        undo=_undone(desired, current, new, overlap=current.state in _ALIVE and not shared),
+        undo=_undone(desired, current, new, beside=beside),
         serving="" if desired.job or current.state == "created" else old,
     )
 
 
-def _undone(desired: Definition, current: Container, new: str, *, overlap: bool) -> tuple[Operation, ...]:
+def _beside(desired: Definition, current: Container) -> bool:
+    """Whether the new one starts while the old one serves. A job serves nobody."""
+    return current.state in _ALIVE and not desired.job and not _shared(desired, current)
+
+
+def _placed(
+    desired: Definition, old: str, following: Container, *, beside: bool, usable: bool
+) -> tuple[Operation, ...]:
+    """What makes *following*, found beside *old*, fit for its use, or makes away with it.
+
+    An interrupted run may have withdrawn the old one already, where the new one has ever run.
+    """
+    again = _introduced(desired, old) if beside and following.state != "created" else ()
+    if not usable:
+        return (*again, *removed([following]))
+    if not beside:
+        return _introduced(desired, following.name) if following.apart else ()
+    if following.state == "running" or (following.state == "created" and following.apart):
+        return ()
+    return (*again, Withdraw(name=following.name, network=desired.network, alias=desired.service))
+
+
+def _introduced(desired: Definition, name: str) -> tuple[Operation, ...]:
+    return () if desired.job else (Introduce(name=name, network=desired.network, alias=desired.service),)
+
+
+def _withdrawn(desired: Definition, current: Container) -> tuple[Operation, ...]:
+    """Not where it would come back under another address: that cuts its connections, and the stop alone may not."""
+    if current.state != "running" or not current.address:
+        return ()
+    seconds = min(_LINGER, current.grace)  # who said that it stops at once did not mean to wait for this
+    withdraw = Withdraw(name=current.name, network=desired.network, alias=desired.service)
+    return (withdraw, Linger(name=current.name, seconds=seconds)) if seconds else (withdraw,)
+
+
+def _undone(desired: Definition, current: Container, new: str, *, beside: bool) -> tuple[Operation, ...]:
     """A job's failed container stays for its output to be read; the next run replaces it."""
     if desired.job:
         return ()
-    if overlap:
-        return (Remove(name=new),)
+    if beside:
+        return (*_introduced(desired, current.name), Remove(name=new))
     if current.state == "created":
         return (Remove(name=new),)
     policy = (Policy(name=current.name, policy=current.restart),) if current.restart != "no" else ()

@@ -2,8 +2,8 @@
 """What should exist: a service of a plan -> the container that an Engine would be asked to create. Pure.
 
 The hash in a container's label says what it was made from: the configuration as it is sent, and the id of the image.
-Left out is what may differ without a difference in content: run, generation, a host port that we chose ourselves, and
-the *values* of limits, which can be changed in place while a label cannot (see `decide`). Its prefix is the version of
+Left out is what may differ without a difference in content: run, generation, a host port or an address that we chose
+ourselves, whether it is in DNS yet, and the *values* of limits, which can be changed in place while a label cannot (see `decide`). Its prefix is the version of
 these rules, so that a later FleetFlow can tell its own rules from a change of yours.
 """
 
@@ -31,6 +31,8 @@ IMAGE = DOTTED + "image"  # the reference that the plan gave
 GRACE = DOTTED + "grace"  # seconds a stop may take, where the text says so
 SIGNAL = DOTTED + "signal"  # what stops it, where that is not TERM
 RESTART = DOTTED + "restart"  # its restart policy, which is off while it is being replaced
+APART = DOTTED + "apart"  # "yes" where it was made without its alias, to be introduced when it is ready
+ADDRESSES = DOTTED + "addresses"  # on a network: the half of its subnet from which we give addresses
 SECRETS = DOTTED + "secrets"  # names of the variables that nobody may be shown
 OURS = (DOTTED, "com.docker.compose.")  # what no user writes
 COMPOSE = "com.docker.compose."  # Docker Desktop, OrbStack and `docker compose ls` group by these
@@ -125,9 +127,19 @@ def hashed(desired: Definition, image: str) -> str:
 
 
 def sent(
-    desired: Definition, mark: Mark, *, image: str, ports: Mapping[str, int], version: tuple[int, int] = (1, 41)
+    desired: Definition,
+    mark: Mark,
+    *,
+    image: str,
+    ports: Mapping[str, int],
+    version: tuple[int, int] = (1, 41),
+    address: str = "",
+    apart: bool = False,
 ) -> Json:
-    """The create request. mark: who makes it. image: its id. ports: the chosen host ports, by `8080/tcp`."""
+    """The create request. mark: who makes it. image: its id. ports: the chosen host ports, by `8080/tcp`.
+
+    address: in the stage's network, "" where the Engine chooses. apart: without its alias there.
+    """
     body = dict(desired.body)
     host = dict(body["HostConfig"])
     bindings = dict(host.get("PortBindings", {}))
@@ -153,9 +165,25 @@ def sent(
         labels[SECRETS] = ",".join(desired.secrets)
     if desired.signal:
         labels[SIGNAL] = desired.signal
+    if apart:
+        labels[APART] = "yes"
     if desired.restart != "no":
         labels[RESTART] = desired.restart
-    return {**body, "Image": desired.image, "Labels": labels, "HostConfig": {**host, **desired.limits}}
+    end = endpoint(() if apart else (desired.service,), address)
+    return {
+        **body,
+        "Image": desired.image,
+        "Labels": labels,
+        "HostConfig": {**host, **desired.limits},
+        "NetworkingConfig": {"EndpointsConfig": {desired.network: end}},
+    }
+
+
+def endpoint(aliases: Sequence[str], address: str = "", mac: str = "") -> Json:
+    """A container's place in a network."""
+    return _said(
+        Aliases=list(aliases), IPAMConfig={"IPv4Address": address} if address else None, MacAddress=mac or None
+    )
 
 
 def rendered(desired: Definition) -> str:
@@ -217,7 +245,7 @@ def _body(
             if options.log_driver or options.log_options
             else None,
         ),
-        NetworkingConfig={"EndpointsConfig": {network: {"Aliases": [service.name]}}},
+        NetworkingConfig={"EndpointsConfig": {network: endpoint([service.name])}},
     )
 
 

@@ -15,7 +15,7 @@ import msgspec
 from fleetflow_tasks.config.model import Data, ProjectName, ServiceName, StageName
 from fleetflow_tasks.runtimes.docker import wire
 from fleetflow_tasks.runtimes.docker.client import Client
-from fleetflow_tasks.runtimes.docker.desired import GRACE, IMAGE, PORTS, RESTART, SIGNAL
+from fleetflow_tasks.runtimes.docker.desired import ADDRESSES, APART, GRACE, IMAGE, PORTS, RESTART, SIGNAL
 from fleetflow_tasks.runtimes.docker.wire import ContainerState
 from fleetflow_tasks.runtimes.labels import Mark, read, selector
 
@@ -39,7 +39,8 @@ class Container(Data, frozen=True, kw_only=True):
 
     reference: the image as the plan said. shown: the same, as long as the tag has not moved; else an id.
     health: "" where nothing is checked. exit: None unless it ended.
-    networks: name -> id, "" before the first start. chosen: host ports of ours, by `8080/tcp`.
+    networks: name -> id, "" before the first start. address: the one that it was granted, and has again when it comes
+    back to its network; "" where the Engine chose it. apart: made without its alias. chosen: host ports of ours, by `8080/tcp`.
     ports: host ports in use, `11000/tcp`, of a stopped one those that we chose.
     grace, signal: how it is stopped. restart: its policy. limits: None unless asked for (`with_limits`).
     """
@@ -54,6 +55,8 @@ class Container(Data, frozen=True, kw_only=True):
     health: Health = ""
     exit: int | None = None
     networks: Mapping[str, str] = {}
+    address: str = ""
+    apart: bool = False
     chosen: Mapping[str, int] = {}
     ports: tuple[str, ...] = ()
     bindings: tuple[str, ...] = ()
@@ -115,18 +118,54 @@ def network(client: Client, name: str) -> str:
     return next((each.id for each in networks(client, name)), "")
 
 
+class End(Data, frozen=True, kw_only=True):
+    """A container's end in a network. network: its id. address: "" while the container does not run."""
+
+    network: str
+    address: str = ""
+    granted: str = ""
+    mac: str = ""
+    aliases: tuple[str, ...] = ()
+
+
+def end(client: Client, container: str, network: str) -> End | None:
+    """None where it is not on the network, or where there is no such container."""
+    found = client.container(container)
+    raw = None if found is None else msgspec.convert(found, wire.Inspected).network.networks.get(network)
+    if raw is None:
+        return None
+    granted = raw.granted.address if raw.granted else ""
+    return End(
+        network=raw.network, address=raw.address, granted=granted, mac=raw.mac, aliases=tuple(raw.aliases or ())
+    )
+
+
 class Network(Data, frozen=True, kw_only=True):
+    """ours: the half of its subnet from which we give addresses, "" where it was made without one."""
+
     id: str
     name: str
     created: str = ""
     mark: Mark | None = None
+    subnet: str = ""
+    ours: str = ""
 
 
 def networks(client: Client, name: str) -> tuple[Network, ...]:
     """Those of exactly this name, ours or not, the oldest first: an old Engine allows several."""
     raw = msgspec.convert(client.networks(name=name), list[wire.Network])
-    found = [Network(id=n.id, name=n.name, created=n.created, mark=read(n.labels)) for n in raw if n.name == name]
-    return tuple(sorted(found, key=lambda each: each.created))
+    return tuple(sorted((_network(n) for n in raw if n.name == name), key=lambda each: each.created))
+
+
+def _network(raw: wire.Network) -> Network:
+    return Network(
+        id=raw.id,
+        name=raw.name,
+        created=raw.created,
+        mark=read(raw.labels),
+        subnet=next((pool.subnet for pool in raw.pools.config or ()), ""),
+        ours=(raw.labels or {}).get(ADDRESSES, ""),
+    )
 
 
 def volumes(client: Client, project: ProjectName, stage: StageName) -> tuple[str, ...]:
@@ -242,6 +281,8 @@ def _container(raw: "wire.Listed", mark: Mark) -> Container:
         health=_health(raw.status),
         exit=int(exit_code[1]) if exit_code else None,
         networks={name: end.network for name, end in (networks or {}).items()},
+        address=next((end.granted.address for end in (networks or {}).values() if end.granted), ""),
+        apart=APART in labels,
         chosen=chosen,
         ports=tuple(sorted(in_use | wanted)),
         bindings=_people_ports(raw.ports or ()),

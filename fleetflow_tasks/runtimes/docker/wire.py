@@ -27,9 +27,16 @@ class Mount(Raw):
     writable: bool = msgspec.field(name="RW", default=True)
 
 
+class Granted(Raw):
+    address: str = msgspec.field(name="IPv4Address", default="")
+
+
 class End(Raw):
     network: str = msgspec.field(name="NetworkID", default="")
     address: str = msgspec.field(name="IPAddress", default="")
+    mac: str = msgspec.field(name="MacAddress", default="")
+    aliases: list[str] | None = None
+    granted: Granted | None = msgspec.field(name="IPAMConfig", default=None)
 
 
 class Ends(Raw):
@@ -97,11 +104,20 @@ class Inspected(Raw):
     host: Host = msgspec.field(name="HostConfig", default_factory=Host)
 
 
+class Pool(Raw):
+    subnet: str = ""
+
+
+class Pools(Raw):
+    config: list[Pool] | None = None
+
+
 class Network(Raw):
     id: str
     name: str
     created: str = ""
     labels: dict[str, str] | None = None
+    pools: Pools = msgspec.field(name="IPAM", default_factory=Pools)
 
 
 class Volume(Raw):

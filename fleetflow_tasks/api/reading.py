@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Questions: what a stage's plan is, what it would change, what runs, what it says. Nothing is changed by any of them."""
+
+import queue
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from msgspec.structs import replace
+
+from fleetflow_tasks.api.request import Request, chosen, foreign, load_project, runtime_of, runtimes_of
+from fleetflow_tasks.config.model import Data, ServiceName, StageName
+from fleetflow_tasks.config.nearest import suggestion
+from fleetflow_tasks.errors import PlanError, Problem
+from fleetflow_tasks.plan.build import build, teardown
+from fleetflow_tasks.plan.check import check
+from fleetflow_tasks.plan.model import Plan, StepId
+from fleetflow_tasks.runtimes import registry
+from fleetflow_tasks.runtimes.base import Change, LogLine, LogOptions, ServiceStatus
+
+
+class Planned(Data, frozen=True, kw_only=True):
+    """A plan that holds no error; warnings are for the user's eyes."""
+
+    plan: Plan
+    warnings: tuple[Problem, ...] = ()
+
+
+def plan(request: Request, *, only: Collection[str] = (), only_read: bool = False) -> Planned:
+    """The stage's plan, checked offline. Raises ConfigError or PlanError with all problems.
+
+    only: these services and what they depend on. only_read: nothing will be carried out, so a runtime that this version
+    knows by name but cannot carry out is a note, no error.
+    """
+    loaded, stage = chosen(request)
+    made = build(
+        loaded.project,
+        stage,
+        only=[ServiceName(name) for name in only],
+        runtime=runtime_of(request),
+        known=foreign(loaded, request),
+        home=request.environ.get("HOME"),
+    )
+    problems = (*loaded.warnings, *check(made), *_unfit(request, made, only_read=only_read))
+    if wrong := [
+        each for each in problems if each.severity == "error" or (request.strict and each.severity == "warning")
+    ]:
+        raise PlanError(*wrong)
+    return Planned(plan=made, warnings=tuple(problems))
+
+
+def stages(request: Request) -> tuple[StageName, ...]:
+    """The names of the project's stages, in the order of the text."""
+    return tuple(stage.name for stage in load_project(request, None).project.stages)
+
+
+def teardown_plan(request: Request, *, only: Collection[str] = (), volumes: bool = False) -> Planned:
+    """The plan that takes the stage down: what is there, whether the text still declares it or not.
+
+    only: these services alone; network and volumes then stay. Raises ConfigError, PlanError, UnavailableError.
+    """
+    loaded, stage = chosen(request)
+    runtime, known = runtime_of(request), foreign(loaded, request)
+    empty = teardown(loaded.project, stage, services=(), runtime=runtime, known=known)
+    there = {each.service for each in status(request, empty)}
+    if missing := sorted(set(only) - there):
+        raise PlanError(*(_not_there(name, stage, there) for name in missing))
+    leaving = {name for name in there if name in only} if only else there
+    made = teardown(loaded.project, stage, services=leaving, runtime=runtime, known=known)
+    return Planned(plan=_without_prune(made) if only else _with_volumes(made) if volumes else made)
+
+
+def changes(request: Request, made: Plan) -> Mapping[StepId, Change]:
+    """What carrying *made* out would do, from one look at each runtime. Raises UnavailableError."""
+    runtimes = runtimes_of(request)
+    found: dict[StepId, Change] = {}
+    for name in made.runtimes:
+        found |= runtimes(name).diff(made)
+    return found
+
+
+def status(request: Request, made: Plan) -> Sequence[ServiceStatus]:
+    """What runs now, by service. Raises UnavailableError."""
+    runtimes = runtimes_of(request)
+    return [each for name in made.runtimes for each in runtimes(name).status(made)]
+
+
+def logs(request: Request, made: Plan, services: Sequence[ServiceName], options: LogOptions) -> Iterator[LogLine]:
+    """Lines of all runtimes of the stage, as they come. Raises PlanError for a service that the plan does not hold."""
+    held = {service.name for service in made.services}
+    if missing := sorted(set(services) - held):
+        raise PlanError(*(_not_there(name, made.stage, held) for name in missing))
+    runtimes = runtimes_of(request)
+    sources = [runtimes(name).logs(made, services, options) for name in made.runtimes]
+    return sources[0] if len(sources) == 1 else _merged(sources)
+
+
+def _unfit(request: Request, made: Plan, *, only_read: bool) -> Iterator[Problem]:
+    runtimes = runtimes_of(request)
+    for name in made.runtimes:
+        if only_read and name in registry.TO_COME:
+            yield Problem(
+                code="runtime-to-come",
+                message=f"stage `{made.stage}` can be read, but this version carries nothing out on {name}",
+                severity="note",
+            )
+        else:
+            yield from runtimes(name).check(made)
+
+
+def _not_there(name: str, stage: StageName, there: Collection[str]) -> Problem:
+    return Problem(
+        code="unknown-service",
+        message=f"stage `{stage}` has no service `{name}`",
+        fix=suggestion(name, there),
+    )
+
+
+def _without_prune(made: Plan) -> Plan:
+    return replace(made, steps=tuple(step for step in made.steps if step.action != "prune"))
+
+
+def _with_volumes(made: Plan) -> Plan:
+    """What the runtimes read as leave to remove data too."""
+    options = {name: {**made.options.get(name, {}), "volumes": "remove"} for name in made.runtimes}
+    return replace(made, options=options)
+
+
+def _merged(sources: Sequence[Iterator[LogLine]]) -> Iterator[LogLine]:
+    """Lines of several runtimes as they come, each read by a thread of its own."""
+    lines: queue.SimpleQueue[LogLine | None] = queue.SimpleQueue()
+
+    def pump(source: Iterator[LogLine]) -> None:
+        try:
+            for line in source:
+                lines.put(line)
+        finally:
+            lines.put(None)
+
+    for source in sources:
+        threading.Thread(target=pump, args=(source,), daemon=True).start()
+    left = len(sources)
+    while left:
+        if (line := lines.get()) is None:
+            left -= 1
+        else:
+            yield line

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a user asked for, and the files behind it: which project, which stage, which runtimes."""
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+from fleetflow_tasks.config.load import Loaded, load
+from fleetflow_tasks.config.model import Data, RuntimeName, StageName
+from fleetflow_tasks.errors import ConfigError, Problem
+from fleetflow_tasks.plan.resolve import NAMES
+from fleetflow_tasks.runtimes import registry
+from fleetflow_tasks.runtimes.base import Runtime
+
+LOCAL = StageName("local")
+
+
+class Request(Data, frozen=True, kw_only=True):
+    """What a user asked for, before any file is read. Empty and None: not said.
+
+    directory: where to look for the files, upwards. environ: of the process that asks.
+    """
+
+    directory: str = "."
+    file: str | None = None
+    stage: str | None = None
+    runtime: str | None = None
+    variables: Mapping[str, str] = {}
+    strict: bool = False
+    environ: Mapping[str, str] = {}
+
+
+def chosen(request: Request) -> tuple[Loaded, StageName]:
+    """The project as the chosen stage sees it: `fleet.{stage}.kdl` and `.env.{stage}` count for that stage alone."""
+    named = request.stage or request.environ.get("FLEETFLOW_STAGE") or request.environ.get("FLEET_STAGE")
+    stage = StageName(named) if named else _default_stage(load_project(request, None))
+    return load_project(request, stage), stage
+
+
+def load_project(request: Request, stage: StageName | None) -> Loaded:
+    return load(
+        Path(request.directory).absolute(),
+        file=Path(request.file) if request.file else None,
+        stage=stage,
+        variables=request.variables,
+        environ=request.environ,
+        strict=request.strict,
+        blocks=registry.blocks(),
+    )
+
+
+def runtime_of(request: Request) -> RuntimeName | None:
+    name = request.runtime or request.environ.get("FLEETFLOW_RUNTIME")
+    return RuntimeName(name) if name else None
+
+
+def foreign(loaded: Loaded, request: Request) -> Collection[str]:
+    """Runtimes that other packages bring; searched for only where a name is used that is not ours."""
+    used = {stage.runtime.name for stage in loaded.project.stages}
+    used |= {service.runtime for stage in loaded.project.stages for service in stage.services if service.runtime}
+    used |= {name for name in (runtime_of(request),) if name}
+    return () if used <= NAMES.keys() else [entry.name for entry in registry.installed()]
+
+
+def runtimes_of(request: Request) -> Callable[[RuntimeName], Runtime]:
+    made: dict[RuntimeName, Runtime] = {}
+
+    def runtime(name: RuntimeName) -> Runtime:
+        if name not in made:
+            made[name] = registry.get(name, request.environ)
+        return made[name]
+
+    return runtime
+
+
+def _default_stage(loaded: Loaded) -> StageName:
+    names = [stage.name for stage in loaded.project.stages]
+    if LOCAL in names:
+        return LOCAL
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise ConfigError(
+            Problem(
+                code="no-stage",
+                message=f"project `{loaded.project.name}` has no stage",
+                fix='write one: stage "local" { service "…" }',
+            )
+        )
+    raise ConfigError(
+        Problem(
+            code="which-stage",
+            message=f"project `{loaded.project.name}` has {len(names)} stages, and none is called `local`",
+            cause=("they are: " + ", ".join(names),),
+            fix=f"say which: --stage={names[0]}",
+        )
+    )
