@@ -431,8 +431,12 @@ def test_a_plan_sealed_with_another_key_is_refused_in_words(one_bed: Bed) -> Non
     bed = one_bed
     bed.worker(key="another key, as long as the first one is")
 
-    run = bed.submit(plan_of("db:deploy"))
+    with pytest.raises(RefusedError) as refused:
+        bed.submit(plan_of("db:deploy"))
+    run = bed.submitted(plan_of("db:deploy"), wait_workers=True).run.id
 
+    told = refused.value.problems[0]
+    assert told.message == "the workers of queue `docker` hold another key: they could not open this plan"
     assert bed.ended(run) == "failed"
     assert bed.problem(run, "db:deploy") == f"the plan of run {run} was sealed with another key"
     assert bed.world.world() == []

@@ -1,4 +1,5 @@
 #!lua flags=allow-oom
+-- SPDX-License-Identifier: Apache-2.0
 -- beat(worker, info, queues, keep) -> 1
 -- KEYS[1]  ff:workers       zset  worker -> when it was last seen
 --          ff:workers:info  hash  worker -> what it says of itself, JSON

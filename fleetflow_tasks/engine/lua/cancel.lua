@@ -1,4 +1,5 @@
 #!lua flags=allow-oom
+-- SPDX-License-Identifier: Apache-2.0
 -- cancel(run, request, window, windows) -> {found, hints}
 -- Nothing new begins: what waits, is ready or delayed is cancelled at once; what runs learns it when it renews, and the run
 -- ends with its last lease. A queued run ends at once. hints: of the next run, if it begins.

@@ -1,4 +1,5 @@
 #!lua
+-- SPDX-License-Identifier: Apache-2.0
 -- claim(run, step, worker, nonce, schema, lease) -> {fence, attempt, losses, releases, generation} | {refused}
 -- nonce: of this one request; the same again is answered with the same fence.
 -- refused: not-found | ended | newer-schema | not-ready | taken. Nothing is written then.

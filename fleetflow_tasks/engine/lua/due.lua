@@ -1,4 +1,5 @@
 #!lua
+-- SPDX-License-Identifier: Apache-2.0
 -- due(republish: queues, served: {queue: true}, patience, tell, request, window, windows) -> {hints, idle}
 -- Delayed steps whose time came are ready. Windows are filled, as more workers may have come. For the queues in *republish*
 -- the hints that are out are given again. Of a queue that nobody serves the run's watchers are told after *tell* seconds,

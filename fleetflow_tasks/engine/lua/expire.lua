@@ -1,4 +1,5 @@
 #!lua flags=allow-oom
+-- SPDX-License-Identifier: Apache-2.0
 -- expire(losses, settle, lease, request, window, windows) -> {hints}
 -- Steps whose lease is over are taken from their workers: ready again, or failed when it is the *losses*th time; cancelled
 -- where the run ends. The next run waits *settle* seconds after such a lease: a call of the lost worker may be on its way.

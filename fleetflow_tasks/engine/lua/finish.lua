@@ -1,4 +1,5 @@
 #!lua flags=allow-oom
+-- SPDX-License-Identifier: Apache-2.0
 -- finish(run, step, fence, status, outcome, problem, retry_in, window, windows) -> {accepted, hints, ended}
 -- status: succeeded (with outcome, JSON) | failed (with problem, JSON, and retry_in seconds or nil) | cancelled.
 -- succeeded: successors whose needs are all done become ready. failed with retry_in: delayed, while the step's retries last.

@@ -1,4 +1,5 @@
 #!lua flags=allow-oom
+-- SPDX-License-Identifier: Apache-2.0
 -- idle(stage, before) -> 1
 -- KEYS[1]  ff:active  zset  project/stage -> when something was last submitted to it
 -- Strikes a stage out that had nothing to do, unless something was submitted after *before*: a submit writes here first.

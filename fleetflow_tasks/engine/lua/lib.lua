@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- What several scripts share: how a step moves, and what follows from it. store.py puts this text between the first line of
 -- each script and the rest of it, so that a rule stands once. (Redis Functions would share code too, but under one name
 -- for all versions of FleetFlow at work on a server; a script is found by its content, so N and N-1 do not disturb each other.)

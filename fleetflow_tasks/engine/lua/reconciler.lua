@@ -1,4 +1,5 @@
 #!lua flags=allow-oom
+-- SPDX-License-Identifier: Apache-2.0
 -- reconciler(worker, lease) -> 1 | 0
 -- KEYS[1]  ff:reconciler  string  the worker that reconciles, with a TTL
 -- Takes the lease if nobody has it, prolongs it if *worker* has it. Two at once would do no harm: each action checks the state.

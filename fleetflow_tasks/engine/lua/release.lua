@@ -1,4 +1,5 @@
 #!lua flags=allow-oom
+-- SPDX-License-Identifier: Apache-2.0
 -- release(run, step, fence, reason, window, windows) -> {accepted, hints}
 -- Gives a step back that was begun and can be begun again by another: ready, no loss counted; cancelled where the run ends.
 -- With a fence that is not the newest nothing changes. The same fence again: the first answer. Called by a worker that leaves.

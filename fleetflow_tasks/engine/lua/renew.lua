@@ -1,4 +1,5 @@
 #!lua flags=allow-oom
+-- SPDX-License-Identifier: Apache-2.0
 -- renew(claims: {{run, step, fence}, …}, lease) -> ["held" | "lost" | "cancelled", …] in the same order
 -- Prolongs each lease by *lease* seconds from now, also one that is over, as long as its fence is the step's newest.
 -- cancelled: still held, so that the worker can stop in peace, but it should. Called every 5 s by each worker, once per stage.

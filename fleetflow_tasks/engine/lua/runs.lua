@@ -1,4 +1,5 @@
 #!lua flags=no-writes
+-- SPDX-License-Identifier: Apache-2.0
 -- runs(ids or nil, limit) -> [run, …]
 -- The named runs of this stage, or its newest *limit*; those that are forgotten are left out.
 

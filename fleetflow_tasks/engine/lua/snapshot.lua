@@ -1,4 +1,5 @@
 #!lua flags=no-writes
+-- SPDX-License-Identifier: Apache-2.0
 -- snapshot(run) -> {run, steps, last} | nil
 -- A run, all its steps in the plan's order, and the id of the last event that they include, of one moment.
 -- Whoever reads the events after `last` misses nothing and sees nothing twice.

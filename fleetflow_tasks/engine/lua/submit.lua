@@ -1,4 +1,5 @@
 #!lua
+-- SPDX-License-Identifier: Apache-2.0
 -- submit(run, project, stage, actor, note, conflict, key, fail_fast, schema, events, order, roots, queues, steps, window, windows)
 --   -> {run, hints, repeated} | {busy: run id}
 -- ARGV[3]  the sealed plan, stored as it comes

@@ -1,4 +1,5 @@
 #!lua
+-- SPDX-License-Identifier: Apache-2.0
 -- tell(run, kind, members, step, fence) -> 1 | 0
 -- An event that moves nothing: `step.progressed`, only under the step's newest fence; `noted`, by anyone (fence nil).
 -- members: the event's own, as JSON without braces. Not for transitions: those tell themselves.

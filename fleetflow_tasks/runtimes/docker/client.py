@@ -338,9 +338,9 @@ class Client:
         ipam = {"Driver": "default", "Config": [{"Subnet": subnet, "IPRange": portion}]} if subnet else None
         with _told(f"create network `{name}`"):
             return str(
-                self._api.create_network(
-                    name, driver="bridge", labels=dict(labels), check_duplicate=True, ipam=ipam
-                )["Id"]
+                self._api.create_network(name, driver="bridge", labels=dict(labels), check_duplicate=True, ipam=ipam)[
+                    "Id"
+                ]
             )
 
     # --- changing

@@ -113,13 +113,8 @@ def state(client: Client, name: str) -> State | None:
     return None if found is None else inspected(found)
 
 
-def network(client: Client, name: str) -> str:
-    """The id of the stage's network; "" where there is none."""
-    return next((each.id for each in networks(client, name)), "")
-
-
 class End(Data, frozen=True, kw_only=True):
-    """A container's end in a network. network: its id. address: "" while the container does not run."""
+    """A container's end in a network. network: its id, or its name before the first start. address: "" while the container does not run."""
 
     network: str
     address: str = ""
@@ -136,8 +131,17 @@ def end(client: Client, container: str, network: str) -> End | None:
         return None
     granted = raw.granted.address if raw.granted else ""
     return End(
-        network=raw.network, address=raw.address, granted=granted, mac=raw.mac, aliases=tuple(raw.aliases or ())
+        network=raw.network or network,
+        address=raw.address,
+        granted=granted,
+        mac=raw.mac,
+        aliases=tuple(raw.aliases or ()),
     )
+
+
+def network(client: Client, name: str) -> "Network | None":
+    """The stage's network; None where there is none."""
+    return next(iter(networks(client, name)), None)
 
 
 class Network(Data, frozen=True, kw_only=True):

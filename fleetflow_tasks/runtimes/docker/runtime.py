@@ -7,7 +7,7 @@ shows, so that any worker may do any step, and do it again.
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -29,9 +29,10 @@ from fleetflow_tasks.runtimes.base import (
 )
 from fleetflow_tasks.runtimes.docker import check as checks
 from fleetflow_tasks.runtimes.docker import explain, observe
+from fleetflow_tasks.runtimes.docker.addresses import cut
 from fleetflow_tasks.runtimes.docker.client import Client, EngineError, Trace, connect
 from fleetflow_tasks.runtimes.docker.decide import decide, newer, prepared, removed, superfluous
-from fleetflow_tasks.runtimes.docker.desired import COMPOSE, Definition, definition, rendered
+from fleetflow_tasks.runtimes.docker.desired import ADDRESSES, COMPOSE, Definition, definition, rendered
 from fleetflow_tasks.runtimes.docker.differences import differences
 from fleetflow_tasks.runtimes.docker.endpoints import endpoints
 from fleetflow_tasks.runtimes.docker.hosts import made_binds
@@ -44,6 +45,7 @@ from fleetflow_tasks.runtimes.docker.work import Work
 from fleetflow_tasks.runtimes.labels import Mark, stage_name, written
 
 NAME = RuntimeName("docker")
+_SUBNETS = 3  # times that a subnet is asked for
 _CONFLICT, _FORBIDDEN = 409, 403  # a name that is taken; a network that is in use
 
 
@@ -177,7 +179,7 @@ class DockerRuntime:
         mark = Mark(project=plan.project, stage=plan.stage, run=attempt.run, generation=attempt.generation)
         attempt.checkpoint()
         try:
-            made = client.create_network(name, {**written(mark), COMPOSE + "project": name})
+            made = _made_network(client, name, {**written(mark), COMPOSE + "project": name})
         except EngineError as error:
             if error.status != _CONFLICT:
                 raise
@@ -300,7 +302,32 @@ def _with_limits(client: Client, desired: Definition, containers: Sequence[Conta
 def _network(client: Client, desired: Definition, containers: Sequence[Container]) -> str:
     """Asked for only where a stopped container may hang on a network that is gone."""
     stopped = any(container.state == "exited" for container in containers)
-    return observe.network(client, desired.network) if stopped and not desired.job else ""
+    found = observe.network(client, desired.network) if stopped and not desired.job else None
+    return found.id if found else ""
+
+
+def _made_network(client: Client, name: str, labels: Mapping[str, str]) -> str:
+    """Its id. With its subnet said, where that goes: the Engine is asked for one that is free, and told it again.
+
+    In between somebody else may take it, so a few times; a network of the Engine's own choice does all but keep
+    addresses.
+    """
+    made = client.create_network(name, labels)
+    for _ in range(_SUBNETS):
+        subnet = next((each.subnet for each in observe.networks(client, name) if each.id == made), "")
+        halves = cut(subnet)
+        if halves is None:
+            return made
+        try:
+            client.remove_network(made)
+        except EngineError as error:
+            if error.status != _FORBIDDEN:
+                raise
+            return made  # another worker was faster, and has put a container on it
+        with suppress(EngineError):
+            return client.create_network(name, {**labels, ADDRESSES: halves[1]}, subnet, halves[0])
+        made = client.create_network(name, labels)
+    return made
 
 
 def _our_networks(client: Client, plan: Plan) -> list[observe.Network]:

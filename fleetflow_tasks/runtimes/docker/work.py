@@ -12,9 +12,19 @@ from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.model import Plan, ResolvedService
 from fleetflow_tasks.runtimes.base import Attempt, DeployError, Outcome
 from fleetflow_tasks.runtimes.docker import explain, observe
+from fleetflow_tasks.runtimes.docker.addresses import free
 from fleetflow_tasks.runtimes.docker.apply import Hands
 from fleetflow_tasks.runtimes.docker.client import Client, EngineError
-from fleetflow_tasks.runtimes.docker.decide import AwaitEnd, AwaitReady, Create, Decision, Operation, Start, said
+from fleetflow_tasks.runtimes.docker.decide import (
+    AwaitEnd,
+    AwaitReady,
+    Create,
+    Decision,
+    Linger,
+    Operation,
+    Start,
+    said,
+)
 from fleetflow_tasks.runtimes.docker.desired import Definition, Json, sent
 from fleetflow_tasks.runtimes.docker.observe import Container
 from fleetflow_tasks.runtimes.docker.ports import chosen
@@ -22,6 +32,7 @@ from fleetflow_tasks.runtimes.docker.probe import Probe
 from fleetflow_tasks.runtimes.labels import Mark
 from fleetflow_tasks.runtimes.ready import Ready, Verdict, Waiting, wait
 
+_ADDRESS_TAKEN = "address already in use"  # the Engine's whole answer; about a port it says more
 _SPARE = 10.0  # seconds of an attempt kept back for turning round; a fifth of the time where that is less
 
 
@@ -86,9 +97,9 @@ class Work:
         return self._last
 
     def _hands(self, containers: Sequence[Container]) -> Hands:
-        return Hands(self._client, containers, lambda: self._request(containers), self._desired.platform)
+        return Hands(self._client, containers, lambda create: self._request(create, containers), self._desired.platform)
 
-    def _request(self, containers: Sequence[Container]) -> Json:
+    def _request(self, create: Create, containers: Sequence[Container]) -> Json:
         mark = Mark(
             project=self._plan.project,
             stage=self._plan.stage,
@@ -97,7 +108,23 @@ class Work:
             generation=self._attempt.generation,
         )
         ports = chosen(self._client, self._desired, containers, self._avoid)
-        return sent(self._desired, mark, image=self._image, ports=ports, version=self._client.version)
+        return sent(
+            self._desired,
+            mark,
+            image=self._image,
+            ports=ports,
+            version=self._client.version,
+            address="" if self._desired.job else self._address(),
+            apart=create.apart,
+        )
+
+    def _address(self) -> str:
+        """One that no container of the stage has or will want again; "" where the Engine has to choose."""
+        network = observe.network(self._client, self._desired.network)
+        if network is None or not network.ours:
+            return ""
+        there = observe.stage(self._client, self._plan.project, self._plan.stage)
+        return free(network.ours, {container.address for container in there})
 
     def _do(self, hands: Hands, operation: Operation, containers: Sequence[Container]) -> None:
         match operation:
@@ -105,6 +132,9 @@ class Work:
                 self._await_ready(hands.id(name))
             case AwaitEnd(name=name, seconds=seconds):
                 await_end(self._client, hands.id(name), seconds, self._attempt)
+            case Linger(seconds=seconds):
+                self._attempt.report(said(operation))
+                self._attempt.sleep(seconds)
             case Create():
                 self._attempt.report("creating the container")
                 with self._choosing if self._desired.choose else nullcontext():
@@ -129,7 +159,12 @@ class Work:
         raise DeployError(explain.masked(explain.unready(self._service, probe.state, lines, why), self._service))
 
     def _moved(self, operation: Operation, error: EngineError, hands: Hands) -> bool:
-        """A port that we chose was taken before the start: give the container up, and choose another."""
+        """A port or an address that we chose was taken before the start: choose another. The port is in a label, so
+        its container is given up."""
+        if isinstance(operation, Start) and error.answer.lower() == _ADDRESS_TAKEN:
+            self._last = explain.unstarted(self._service, error.status, error.answer)
+            hands.readdress(operation.name, self._desired.network, self._address())
+            return True
         port = explain.taken_port(error.answer)
         fixed = {number.partition("/")[0] for number in self._desired.fixed_ports}
         if not isinstance(operation, Start) or port is None or str(port) in fixed:
@@ -192,8 +227,8 @@ _WITH_CAUSE = {"update", "replace", "start"}  # why something that is there is t
 
 
 def carried(client: Client, operations: Sequence[Operation], containers: Sequence[Container], attempt: Attempt) -> None:
-    """Carry out operations that create nothing."""
-    hands = Hands(client, containers, dict, "")
+    """Carry out operations that stop and remove."""
+    hands = Hands(client, containers, lambda _: {}, "")
     for operation in operations:
         if isinstance(operation, AwaitEnd):
             await_end(client, hands.id(operation.name), operation.seconds, attempt)

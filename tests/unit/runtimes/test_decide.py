@@ -183,18 +183,38 @@ def test_a_stopped_one_whose_network_is_another_is_replaced() -> None:
 
 def test_two_that_share_nothing_run_side_by_side_until_the_new_one_is_ready() -> None:
     desired = wanted()
-    decision = decide(desired, IMAGE, [container(desired, hash="v1:old")])
+    decision = decide(desired, IMAGE, [container(desired, hash="v1:old", address="10.0.8.5")])
 
     assert decision.describe() == lines(
         "replace: configuration changed",
-        "  create shop-local-api.next",
+        "  create shop-local-api.next, not in DNS yet",
         "  start shop-local-api.next",
         "  wait until shop-local-api.next is ready",
+        "  give shop-local-api.next its place in DNS as `api`",
+        "  take shop-local-api out of DNS as `api`",
+        "  let shop-local-api end what it began, 1.5 s",
         "  stop shop-local-api within 10 s",
         *RENAMES,
+        "  or else give shop-local-api its place in DNS as `api`",
         "  or else remove shop-local-api.next",
     )
     assert (decision.change.downtime, decision.serving) == ("none", "shop-local-api")
+
+
+def test_an_old_one_that_would_lose_its_connections_or_has_none_is_not_withdrawn() -> None:
+    desired = wanted()
+
+    assert "out of DNS" not in told(desired, container(desired, hash="v1:old"))
+    crashing = container(desired, hash="v1:old", address="10.0.8.5", state="restarting")
+    assert "out of DNS" not in told(desired, crashing)
+
+
+def test_an_old_one_that_stops_at_once_is_not_waited_for() -> None:
+    desired = wanted()
+
+    described = told(desired, container(desired, hash="v1:old", address="10.0.8.5", grace=0.0))
+
+    assert "  take shop-local-api out of DNS as `api`\n  stop shop-local-api within 0 s" in described
 
 
 def test_two_that_share_a_port_run_one_after_the_other() -> None:
@@ -252,9 +272,12 @@ def test_what_goes_with_an_anonymous_volume_is_said() -> None:
 def test_a_prepared_container_is_used() -> None:
     desired = wanted()
 
-    described = told(desired, container(desired, hash="v1:old"), container(desired, ".next", state="created"))
+    described = told(
+        desired, container(desired, hash="v1:old"), container(desired, ".next", state="created", apart=True)
+    )
 
     assert "create" not in described
+    assert "out of DNS" not in described
     assert "  start shop-local-api.next" in described
 
 
@@ -265,7 +288,31 @@ def test_a_prepared_container_of_another_content_is_replaced_itself() -> None:
         desired, container(desired, hash="v1:old"), container(desired, ".next", hash="v1:other", state="created")
     )
 
-    assert described.splitlines()[1:3] == ["  remove shop-local-api.next", "  create shop-local-api.next"]
+    assert described.splitlines()[1:3] == [
+        "  remove shop-local-api.next",
+        "  create shop-local-api.next, not in DNS yet",
+    ]
+
+
+def test_a_prepared_container_is_in_dns_or_not_as_its_use_needs_it() -> None:
+    beside = wanted()
+    prepared_for_a_swap = told(
+        beside, container(beside, hash="v1:old"), container(beside, ".next", state="created", apart=False)
+    )
+    assert prepared_for_a_swap.splitlines()[1:3] == [
+        "  take shop-local-api.next out of DNS as `api`",
+        "  start shop-local-api.next",
+    ]
+
+    swapped = wanted(ports=(Port(container=80, host=8080),))
+    old = container(swapped, hash="v1:old", ports=("8080/tcp",))
+    prepared_for_an_overlap = told(swapped, old, container(swapped, ".next", state="created", apart=True))
+    assert prepared_for_an_overlap.splitlines()[1:4] == [
+        "  give shop-local-api.next its place in DNS as `api`",
+        "  stop shop-local-api within 10 s",
+        "  start shop-local-api.next",
+    ]
+    assert "DNS" not in told(swapped, old, container(swapped, ".next", state="created"))
 
 
 def test_one_that_never_ran_is_replaced_without_being_put_back() -> None:
@@ -292,6 +339,41 @@ def test_interrupted_while_the_new_one_starts_it_is_waited_for() -> None:
     )
 
 
+def test_interrupted_while_the_new_one_is_introduced_it_is_introduced_again() -> None:
+    desired = wanted()
+    old = container(desired, hash="v1:old", address="10.0.8.5")
+
+    assert told(desired, old, container(desired, ".next", apart=True)).splitlines()[1:4] == [
+        "  wait until shop-local-api.next is ready",
+        "  give shop-local-api.next its place in DNS as `api`",
+        "  take shop-local-api out of DNS as `api`",
+    ]
+
+
+def test_interrupted_and_crashed_since_the_old_one_serves_again_while_the_new_one_starts_again() -> None:
+    desired = wanted()
+    crashed = container(desired, ".next", state="exited", exit=1, apart=True)
+
+    assert told(desired, container(desired, hash="v1:old"), crashed).splitlines()[1:5] == [
+        "  give shop-local-api its place in DNS as `api`",
+        "  take shop-local-api.next out of DNS as `api`",
+        "  start shop-local-api.next",
+        "  wait until shop-local-api.next is ready",
+    ]
+
+
+def test_interrupted_and_changed_since_the_old_one_serves_again_before_the_new_one_goes() -> None:
+    desired = wanted()
+    other = container(desired, ".next", hash="v1:other", apart=True)
+
+    assert told(desired, container(desired, hash="v1:old"), other).splitlines()[1:5] == [
+        "  give shop-local-api its place in DNS as `api`",
+        "  stop shop-local-api.next within 10 s",
+        "  remove shop-local-api.next",
+        "  create shop-local-api.next, not in DNS yet",
+    ]
+
+
 def test_interrupted_after_the_first_rename_the_new_one_takes_the_name() -> None:
     desired = wanted()
 
@@ -300,6 +382,7 @@ def test_interrupted_after_the_first_rename_the_new_one_takes_the_name() -> None
     ) == lines(
         "update: an interrupted replacement is brought to its end",
         "  rename shop-local-api.next to shop-local-api",
+        "  give shop-local-api its place in DNS as `api`",
         "  remove shop-local-api.prev",
     )
 
@@ -321,7 +404,7 @@ def test_interrupted_after_the_second_rename_and_changed_since_the_name_is_free_
     assert described.splitlines()[:3] == [
         "replace: configuration changed",
         "  remove shop-local-api.prev",
-        "  create shop-local-api.next",
+        "  create shop-local-api.next, not in DNS yet",
     ]
 
 
@@ -333,6 +416,7 @@ def test_only_the_old_one_is_left_under_its_other_name() -> None:
     ) == lines(
         "update: an interrupted replacement is brought to its end",
         "  rename shop-local-api.prev to shop-local-api",
+        "  give shop-local-api its place in DNS as `api`",
         "  remove odd",
     )
 
@@ -343,6 +427,7 @@ def test_when_the_old_version_is_wanted_again_the_new_one_goes_and_the_policy_co
 
     assert told(desired, container(desired, state="exited", exit=0, restart="always"), other) == lines(
         "start: stopped (exit code 0)",
+        "  give shop-local-api its place in DNS as `api`",
         "  stop shop-local-api.next within 10 s",
         "  remove shop-local-api.next",
         "  set the restart policy of shop-local-api to always",
@@ -350,9 +435,14 @@ def test_when_the_old_version_is_wanted_again_the_new_one_goes_and_the_policy_co
     )
     assert told(desired, container(desired, restart="always"), other) == lines(
         "update: an interrupted replacement is tidied up",
+        "  give shop-local-api its place in DNS as `api`",
         "  stop shop-local-api.next within 10 s",
         "  remove shop-local-api.next",
         "  set the restart policy of shop-local-api to always",
+    )
+    unstarted = msgspec.structs.replace(other, state="created")
+    assert told(desired, container(desired), unstarted) == lines(
+        "update: an interrupted replacement is tidied up", "  remove shop-local-api.next"
     )
 
 
@@ -406,6 +496,15 @@ def test_a_job_that_always_runs_does_so_once_in_a_run() -> None:
     assert told(desired, ended, run="r2").splitlines()[0] == 'run: rerun "always"'
 
 
+def test_a_job_has_no_place_in_dns_to_take_or_leave() -> None:
+    desired = wanted(job=True)
+    started = container(desired, ".next", hash="v1:other")
+
+    assert "DNS" not in told(desired, container(desired, hash="v1:old"), started)
+    assert "DNS" not in told(desired, container(desired, state="exited", exit=0), started)
+    assert "DNS" not in told(desired, container(desired, ".prev", hash="v1:old"), started)
+
+
 # --- preparing, removing, guarding
 
 
@@ -417,12 +516,13 @@ def test_preparing_only_adds() -> None:
 
     assert operations() == ["create shop-local-api"]
     assert operations(container(desired)) == []
-    assert operations(container(desired, hash="v1:old")) == ["create shop-local-api.next"]
+    assert operations(container(desired, hash="v1:old")) == ["create shop-local-api.next, not in DNS yet"]
+    assert operations(container(desired, hash="v1:old", state="exited")) == ["create shop-local-api.next"]
     assert operations(container(desired, hash="v1:old"), container(desired, ".next", state="created")) == []
     stale = container(desired, ".next", hash="v1:other", state="created")
     assert operations(container(desired, hash="v1:old"), stale) == [
         "remove shop-local-api.next",
-        "create shop-local-api.next",
+        "create shop-local-api.next, not in DNS yet",
     ]
     assert operations(container(desired, hash="v1:old"), msgspec.structs.replace(stale, state="running")) == []
     assert operations(container(desired, ".next", hash="v1:old")) == []

@@ -183,6 +183,19 @@ def test_the_hash_is_of_the_content_and_of_nothing_else() -> None:
         assert hashed(wanted(**same), "sha256:1") == usual, same
 
 
+def test_a_place_in_the_network_can_be_without_a_name_and_with_an_address_and_neither_is_content() -> None:
+    desired = wanted()
+
+    apart = request(desired, address="10.0.8.5", apart=True)
+
+    assert apart["NetworkingConfig"] == {
+        "EndpointsConfig": {"shop-local": {"IPAMConfig": {"IPv4Address": "10.0.8.5"}}},
+    }
+    assert apart["Labels"]["fleetflow.apart"] == "yes"
+    assert apart["Labels"]["fleetflow.hash"] == request(desired)["Labels"]["fleetflow.hash"]
+    assert "fleetflow.apart" not in request(desired)["Labels"]
+
+
 def test_a_new_engine_probes_sooner() -> None:
     desired = wanted(healthcheck=Healthcheck(test=("CMD", "true")))
 
