@@ -124,7 +124,8 @@ def execute(
     if not isinstance(claim, Claim):
         log.debug("step.not_ours", extra={"run": run, "step": step, "reason": claim})
         return None
-    log.debug("step.claimed", extra=_fields(claim))
+    # Worth a line: when a worker dies, its log must tell what it was doing.
+    log.info("step.claimed", extra=_fields(claim))
     with leases.hold(claim) as attempt:
         ending = _carried_out(attempt, plans, runtimes)
         finished = _told(attempt, lambda: _written(store, claim, ending))

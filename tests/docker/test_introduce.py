@@ -236,3 +236,25 @@ def test_a_network_of_an_earlier_tool_gives_the_new_version_its_place_too(stage:
     began = time.monotonic()
     stage.up(good("two", ready_after=1))
     assert time.monotonic() - began < 5
+
+
+def test_a_subnet_that_somebody_took_while_the_network_was_made_is_left_to_them(
+    stage: Stage, project: ProjectName, engine: APIClient
+) -> None:
+    taken: list[str] = []
+
+    def take(method: str, path: str) -> None:
+        if method == "DELETE" and "/networks/" in path and not taken:
+            name = f"{project}-thief"
+            engine.create_network(name, driver="bridge")
+            taken.append(engine.inspect_network(name)["IPAM"]["Config"][0]["Subnet"])
+
+    hurried = DockerRuntime(os.environ, trace=take)
+    plan = stage.plan(good("one"))
+    done(hurried, plan, plan.step(StepId("stage:prepare")), Trial())
+    hurried.close()
+
+    network = engine.inspect_network(f"{project}-local")
+    subnet = ipaddress.ip_network(network["IPAM"]["Config"][0]["Subnet"])
+    assert not subnet.overlaps(ipaddress.ip_network(taken[0]))
+    assert ipaddress.ip_network(network["Labels"]["fleetflow.addresses"]).subnet_of(subnet)

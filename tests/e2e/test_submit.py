@@ -5,7 +5,7 @@ import json
 import re
 import signal
 
-from tests.e2e.conftest import BASE, Desk, eventually
+from tests.e2e.conftest import BASE, Desk, Running, eventually
 
 SLOW = f"""
 service "db" {{ image "{BASE}"; command "sleep" "1000"; docker {{ init #true }} }}
@@ -42,7 +42,7 @@ def test_a_worker_killed_in_the_middle_does_not_change_the_end(desk: Desk) -> No
         worker.until("worker.ready")
     submitted = desk.start("submit", "--wait")
     submitted.until(r"api: deploy started")
-    holder = next(worker for worker in workers if '"step": "api:deploy"' in worker.text or "api:deploy" in worker.text)
+    holder = _holder(workers, "api:deploy")
 
     holder.process.send_signal(signal.SIGKILL)
     result = submitted.wait(150)
@@ -129,10 +129,19 @@ def test_a_drained_worker_hands_its_waiting_step_on_and_ends_well(desk: Desk) ->
         worker.until("worker.ready")
     submitted = desk.start("submit", "--wait")
     submitted.until(r"api: deploy started")
-    holder = next(worker for worker in workers if "api:deploy" in worker.text)
+    holder = _holder(workers, "api:deploy")
 
     holder.process.send_signal(signal.SIGTERM)
 
     assert holder.process.wait(20) == 0, holder.text
     assert submitted.wait().code == 0, submitted.text
     assert len(eventually(desk.containers, 5, lambda: "nothing runs")) == 3
+
+
+def _holder(workers: list[Running], step: str) -> Running:
+    """The worker whose log says that it took *step*."""
+    return eventually(
+        lambda: next((worker for worker in workers if step in worker.text), None),
+        10,
+        lambda: "\n".join(worker.text for worker in workers),
+    )

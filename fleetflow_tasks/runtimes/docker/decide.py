@@ -314,7 +314,7 @@ def _kept(desired: Definition, current: Container, following: Container | None) 
     restored: tuple[Operation, ...] = ()
     tidy: tuple[Operation, ...] = ()
     if following is not None:  # an interrupted swap: the policy may be off, and `.next` is not wanted any more
-        again = _introduced(desired, name) if following.state != "created" else ()  # it may have been withdrawn
+        again = _introduced(desired, name) if _ran(following) else ()
         tidy = (*again, *removed([following]))
     if current.state != "created" and current.restart != "no" and (following is not None or current.state == "exited"):
         restored = (Policy(name=name, policy=current.restart),)
@@ -388,7 +388,7 @@ def _replaced(
     return Decision(
         change=Change(kind=kind, cause=cause + _lost(desired, current), downtime=_downtime(shared)),
         forward=tuple(forward),
-        undo=_undone(desired, current, new, beside=beside),
+        undo=_undone(desired, current, new, beside=beside, again=_ran(following)),
         serving="" if desired.job or current.state == "created" else old,
     )
 
@@ -401,11 +401,8 @@ def _beside(desired: Definition, current: Container) -> bool:
 def _placed(
     desired: Definition, old: str, following: Container, *, beside: bool, usable: bool
 ) -> tuple[Operation, ...]:
-    """What makes *following*, found beside *old*, fit for its use, or makes away with it.
-
-    An interrupted run may have withdrawn the old one already, where the new one has ever run.
-    """
-    again = _introduced(desired, old) if beside and following.state != "created" else ()
+    """What makes *following*, found beside *old*, fit for its use, or makes away with it."""
+    again = _introduced(desired, old) if beside and _ran(following) else ()
     if not usable:
         return (*again, *removed([following]))
     if not beside:
@@ -413,6 +410,11 @@ def _placed(
     if following.state == "running" or (following.state == "created" and following.apart):
         return ()
     return (*again, Withdraw(name=following.name, network=desired.network, alias=desired.service))
+
+
+def _ran(following: Container | None) -> bool:
+    """Whether an interrupted run came further than to prepare it, and may have withdrawn the old one already."""
+    return following is not None and following.state != "created"
 
 
 def _introduced(desired: Definition, name: str) -> tuple[Operation, ...]:
@@ -428,8 +430,11 @@ def _withdrawn(desired: Definition, current: Container) -> tuple[Operation, ...]
     return (withdraw, Linger(name=current.name, seconds=seconds)) if seconds else (withdraw,)
 
 
-def _undone(desired: Definition, current: Container, new: str, *, beside: bool) -> tuple[Operation, ...]:
-    """A job's failed container stays for its output to be read; the next run replaces it."""
+def _undone(desired: Definition, current: Container, new: str, *, beside: bool, again: bool) -> tuple[Operation, ...]:
+    """A job's failed container stays for its output to be read; the next run replaces it.
+
+    again: what is undone goes on from an interrupted run, which may have withdrawn the old one.
+    """
     if desired.job:
         return ()
     if beside:
@@ -437,7 +442,8 @@ def _undone(desired: Definition, current: Container, new: str, *, beside: bool) 
     if current.state == "created":
         return (Remove(name=new),)
     policy = (Policy(name=current.name, policy=current.restart),) if current.restart != "no" else ()
-    return (*policy, Remove(name=new), Start(name=current.name))
+    named = _introduced(desired, current.name) if again else ()
+    return (*policy, *named, Remove(name=new), Start(name=current.name))
 
 
 def _shared(desired: Definition, current: Container) -> str:

@@ -334,6 +334,7 @@ def test_interrupted_while_the_new_one_starts_it_is_waited_for() -> None:
         "replace: configuration changed",
         "  wait until shop-local-api.next is ready",
         *RENAMES,
+        "  or else give shop-local-api its place in DNS as `api`",
         "  or else remove shop-local-api.next",
         "  or else start shop-local-api",
     )
