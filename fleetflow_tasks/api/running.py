@@ -70,23 +70,26 @@ def submitted(
 ) -> Iterator[Following]:
     """Hand *made* to the workers. The block may follow the run, or leave it to itself.
 
+    While the block lasts, this process reconciles too: if every worker dies, somebody has to notice and say so.
     Raises UnavailableError where no worker serves a queue of the plan, RefusedError where conflict is `fail` and the
     stage is busy.
     """
     from fleetflow_tasks.engine import dispatch
-    from fleetflow_tasks.engine.model import new_run_id
+    from fleetflow_tasks.engine.model import WorkerId, new_run_id
     from fleetflow_tasks.engine.publish import publisher
+    from fleetflow_tasks.engine.reconcile import Reconciler
 
     settings = _settings(request)
     with ExitStack() as stack:
         url = stack.enter_context(_redis(settings))
         store = stack.enter_context(_connected(url))
+        publish, run = publisher(store), new_run_id()
         answer = dispatch.submit(
             made,
-            run=new_run_id(),
+            run=run,
             store=store,
             keys=settings.keys,
-            publish=publisher(store),
+            publish=publish,
             actor=actor(request),
             note=origin(request),
             conflict=conflict,
@@ -94,6 +97,9 @@ def submitted(
             fail_fast=fail_fast,
             wait_workers=wait_workers,
         )
+        reconciler = Reconciler(store, publish, worker=WorkerId(f"submitter of {run}"), lease=settings.lease)
+        reconciler.start()
+        stack.callback(reconciler.stop)
         yield Following(store, answer.run.id, made.steps, repeated=answer.repeated)
 
 

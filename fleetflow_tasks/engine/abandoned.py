@@ -14,13 +14,12 @@ import socket
 import uuid
 
 from fleetflow_tasks.config.model import ProjectName, StageName
-from fleetflow_tasks.engine.model import RUN_ENDS, Claim, Hint, Run, RunId, StepState, WorkerInfo
+from fleetflow_tasks.engine.model import LOCAL, RUN_ENDS, Claim, Hint, Run, RunId, StepState, WorkerInfo
 from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.errors import RefusedError
 from fleetflow_tasks.plan.codec import readable
 from fleetflow_tasks.plan.model import QueueName
 
-LOCAL = "local."  # how the queues of `flow up` begin; Celery never sees one
 SILENCE = 60.0  # seconds, two leases, after which a process on another machine is taken for dead
 
 

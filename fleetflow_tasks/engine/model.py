@@ -45,6 +45,8 @@ RUN_FOLLOWS: Mapping[RunStatus, frozenset[RunStatus]] = {
     "cancelled": frozenset(),
 }
 
+LOCAL = "local."  # how the queues of `flow up` begin: each for one process, never seen by Celery
+
 MAX_LOSSES = 3  # a step whose worker died this often fails: it is probably the step that kills
 LEASE = 30.0  # seconds; renewed every RENEW, so that five renewals may fail before a step is lost
 RENEW = 5.0  # seconds; also how soon a cancel reaches a running step

@@ -15,8 +15,7 @@ import uuid
 
 import msgspec
 
-from fleetflow_tasks.engine.abandoned import LOCAL
-from fleetflow_tasks.engine.model import Hint, Publish
+from fleetflow_tasks.engine.model import LOCAL, Hint, Publish
 from fleetflow_tasks.engine.store import Store
 
 TASK = "fleetflow.step"  # the one task's name, as Flower shows it

@@ -21,8 +21,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from fleetflow_tasks.config.model import Data, ProjectName, StageName
-from fleetflow_tasks.engine.abandoned import LOCAL
-from fleetflow_tasks.engine.model import LEASE, Publish, WorkerId
+from fleetflow_tasks.engine.model import LEASE, LOCAL, Publish, WorkerId
 from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.errors import UnavailableError
 from fleetflow_tasks.plan.model import QueueName

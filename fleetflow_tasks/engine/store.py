@@ -18,26 +18,20 @@ from contextlib import contextmanager
 from functools import cache
 from importlib import resources
 from typing import Final, Self, cast
-from urllib.parse import urlsplit
 
 import msgspec
 import redis
 from redis.backoff import ConstantBackoff
 from redis.exceptions import (
-    AuthenticationError,
-    BusyLoadingError,
-    NoPermissionError,
-    OutOfMemoryError,
-    ReadOnlyError,
     RedisError,
-    ResponseError,
 )
 from redis.retry import Retry
 
 from fleetflow_tasks.config.model import ProjectName, StageName
-from fleetflow_tasks.engine import keys
+from fleetflow_tasks.engine import keys, trouble
 from fleetflow_tasks.engine.model import (
     LEASE,
+    LOCAL,
     MAX_LOSSES,
     PATIENCE,
     SETTLE,
@@ -59,7 +53,7 @@ from fleetflow_tasks.engine.model import (
     WorkerId,
     WorkerInfo,
 )
-from fleetflow_tasks.errors import Bug, FleetFlowError, Problem, RefusedError, UnavailableError
+from fleetflow_tasks.errors import Bug, Problem, RefusedError, UnavailableError
 from fleetflow_tasks.plan.model import Plan, QueueName, Step, StepId
 from fleetflow_tasks.runtimes.base import Outcome
 
@@ -67,7 +61,6 @@ TIMEOUT: Final = 5.0  # seconds a script may take, its way included; the largest
 BLOCK: Final = 2.0  # seconds that a reader waits for events at most, well below its own timeout
 BEGINNING: Final = EventId("0-0")  # of a stream: after it come all events
 EVENTS_KEPT: Final = 10_000  # of a run, and ten for each step: a step without trouble makes three
-FULL: Final = 0.8  # of maxmemory; beyond it nothing new is begun, so that what runs can end
 REGISTRY: Final = 1.0  # seconds that the list of workers is believed
 BEATEN: Final = 15.0  # seconds after its last beat (one each 5) that a worker still counts as alive
 
@@ -121,7 +114,7 @@ class Store:
 
         lease: seconds that a claim is good for. clock: a test's; None: Redis's own `TIME`, as in all but tests.
         """
-        shown = _shown(url)
+        shown = trouble.shown_url(url)
         try:
             # RESP2: the replies that we read look the same in every redis-py; nothing of RESP3 is used.
             scripts = redis.Redis.from_url(
@@ -154,7 +147,7 @@ class Store:
         """Raise, in words, unless this Redis answers, is new enough, may be written to and keeps what is written."""
         with self._said():
             info = self._redis.info("server", "replication", "memory")
-        for problem in _unfit(info, self._shown):
+        for problem in trouble.unfit(info, self._shown):
             raise UnavailableError(problem)
 
     # ---------------------------------------------------------------------------------------------- runs
@@ -215,7 +208,7 @@ class Store:
             info = self._redis.info("server", "replication", "persistence")
             if info["connected_slaves"] > 0:
                 return self._redis.wait(1, 100) > 0
-            if not info.get("aof_enabled") or _version(info) < (7, 2):
+            if not info.get("aof_enabled") or trouble.version(info) < (7, 2):
                 return False
             local, _ = self._redis.waitaof(1, 0, int(within * 1000))
             return local > 0
@@ -229,7 +222,7 @@ class Store:
         answer = name and self._call("cancel", keys.tag(name), run=run, request=request, **self._windows())
         moved = msgspec.json.decode(answer, type=_Moved) if answer else _Moved(found=False)
         if not moved.found:
-            raise RefusedError(_unknown(run))
+            raise RefusedError(trouble.unknown(run))
         return moved.hints
 
     def run(self, run: RunId) -> Run | None:
@@ -456,7 +449,7 @@ class Store:
             keys.WORKERS,
             worker=worker.id,
             info=_json(worker),
-            queues=list(worker.queues),
+            queues=[queue for queue in worker.queues if not queue.startswith(LOCAL)],  # nobody looks for one later
             keep=keys.WORKER_LIFE,
         )
 
@@ -579,8 +572,8 @@ class Store:
     def _room(self) -> None:
         with self._said():
             info = self._redis.info("memory")
-        if info["maxmemory"] and info["used_memory"] > FULL * info["maxmemory"]:
-            raise UnavailableError(_full(self._shown))
+        if info["maxmemory"] and info["used_memory"] > trouble.FULL * info["maxmemory"]:
+            raise UnavailableError(trouble.full(self._shown))
 
     def _busy(self, name: str, run: RunId) -> Problem:
         found = self._run(name, run)
@@ -599,7 +592,7 @@ class Store:
         try:
             yield
         except (RedisError, OSError) as error:
-            raise _in_words(error, self._shown) from error
+            raise trouble.in_words(error, self._shown) from error
 
 
 @cache
@@ -659,121 +652,3 @@ def _event(entry: tuple[bytes, Mapping[bytes, bytes]]) -> AnyEvent:
 def _order(event: str) -> tuple[int, int]:
     milliseconds, _, sequence = event.partition("-")
     return int(milliseconds), int(sequence or 0)
-
-
-def _version(info: Mapping[str, object]) -> tuple[int, int]:
-    major, minor, *_ = str(info["redis_version"]).split(".")
-    return int(major), int(minor)
-
-
-# -------------------------------------------------------------------------------------------------- trouble, in words
-
-
-def _shown(url: str) -> str:
-    """An address without its password."""
-    parts = urlsplit(url)
-    at = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{at}{parts.path}" if parts.scheme else url.rpartition("@")[2]
-
-
-def _unfit(info: Mapping[str, object], shown: str) -> Iterator[Problem]:
-    """Why this server cannot hold runs. `INFO` is asked, since managed servers refuse `CONFIG GET`."""
-    if _version(info) < (7, 0):
-        yield Problem(
-            code="redis-old",
-            message=f"Redis at {shown} is version {info['redis_version']}, and FleetFlow needs 7.0",
-            cause=("older ones cannot let a step finish when memory is full",),
-            fix="use Redis 7.0 or later, or any Valkey",
-        )
-    if info.get("role") == "slave":
-        yield _replica(shown)
-    policy = str(info.get("maxmemory_policy", "noeviction"))
-    if info.get("maxmemory") and policy != "noeviction":
-        yield Problem(
-            code="redis-evicts",
-            message=f"Redis at {shown} may throw runs away: its maxmemory-policy is {policy}",
-            cause=("when memory is full it would drop keys of a run that is under way",),
-            fix="CONFIG SET maxmemory-policy noeviction, or give FleetFlow a Redis of its own",
-        )
-
-
-def _in_words(error: RedisError | OSError, shown: str) -> FleetFlowError:
-    text = str(error)
-    match error:
-        case AuthenticationError():
-            return UnavailableError(
-                Problem(
-                    code="redis-auth",
-                    message=f"Redis at {shown} does not accept the password, or wants one",
-                    cause=(text,),
-                    fix="put user and password into the address: redis://user:password@host:6379/0",
-                )
-            )
-        case NoPermissionError():
-            return RefusedError(
-                Problem(
-                    code="redis-rights",
-                    message=f"the Redis user at {shown} lacks rights that FleetFlow needs",
-                    cause=(text,),
-                    fix="give it the keys ff:* and the commands of the line in the operating guide",
-                )
-            )
-        case BusyLoadingError():
-            return UnavailableError(
-                Problem(
-                    code="redis-loading",
-                    message=f"Redis at {shown} is still loading its data",
-                    cause=(text,),
-                    fix="try again in a moment",
-                )
-            )
-        case OutOfMemoryError():
-            return UnavailableError(_full(shown))
-        case ReadOnlyError():
-            return UnavailableError(_replica(shown))
-        case ResponseError() if "#" in text and "unexpected symbol" in text:
-            return UnavailableError(
-                Problem(
-                    code="redis-old",
-                    message=f"Redis at {shown} is older than 7.0",
-                    cause=(text,),
-                    fix="use Redis 7.0 or later, or any Valkey",
-                )
-            )
-        case ResponseError():
-            return Bug(Problem(code="bug", message=f"Redis at {shown} refused a command of ours: {text}"))
-        case _:
-            return UnavailableError(
-                Problem(
-                    code="redis-unreachable",
-                    message=f"Redis at {shown} does not answer",
-                    cause=(text,),
-                    fix="start it, or name another: FLEETFLOW_REDIS_URL=redis://host:6379/0",
-                )
-            )
-
-
-def _full(shown: str) -> Problem:
-    return Problem(
-        code="redis-full",
-        message=f"Redis at {shown} is full: nothing new is begun, what runs can still end",
-        cause=(f"over {FULL:.0%} of its maxmemory is used",),
-        fix="raise maxmemory, or remove what else is stored there",
-    )
-
-
-def _replica(shown: str) -> Problem:
-    return Problem(
-        code="redis-replica",
-        message=f"Redis at {shown} is a replica, and cannot be written to",
-        fix="give the address of its primary",
-    )
-
-
-def _unknown(run: RunId) -> Problem:
-    return Problem(
-        code="run-not-found",
-        message=f"there is no run `{run}`",
-        cause=("runs are kept for 30 days, the last 50 of a stage",),
-        more="flow runs",
-    )

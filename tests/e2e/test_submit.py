@@ -53,6 +53,22 @@ def test_a_worker_killed_in_the_middle_does_not_change_the_end(desk: Desk) -> No
     assert len(desk.container_ids()) == 3
 
 
+def test_a_run_whose_only_worker_died_says_so_and_goes_on_with_the_next_one(desk: Desk) -> None:
+    desk.write(SLOW)
+    only = desk.start("worker", "docker")
+    only.until("worker.ready")
+    submitted = desk.start("submit", "--wait")
+    submitted.until(r"api: deploy started")
+
+    only.process.send_signal(signal.SIGKILL)
+    submitted.until(r"no worker serves", timeout=90)
+    desk.start("worker", "docker").until("worker.ready")
+    result = submitted.wait(90)
+
+    assert result.code == 0, result
+    assert len(desk.containers()) == 3
+
+
 def test_watch_follows_a_run_that_somebody_else_submitted_and_ends_as_it_does(desk: Desk) -> None:
     desk.write(SLOW)
     desk.start("worker", "docker").until("worker.ready")

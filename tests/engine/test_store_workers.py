@@ -23,6 +23,15 @@ def test_workers_that_beat_are_seen_and_those_that_stop_are_not(driver: Driver, 
     assert len(store.workers(within=60)) == 2
 
 
+def test_the_queue_of_one_flow_up_leaves_no_trace_behind_it(driver: Driver, store: Store) -> None:
+    queue = QueueName("local.01k")
+    driver.worker(queue, name="host:1:a")
+
+    store.leave(WorkerId("host:1:a"))
+
+    assert store.last_served(queue) is None
+
+
 def test_a_worker_is_seen_at_redis_clock_and_not_at_its_own(driver: Driver, store: Store, clock: Clock) -> None:
     driver.worker("docker")
 
