@@ -83,14 +83,14 @@ class Plain:
             case RunEnding():
                 yield f"run {_ENDING[event.reason]}: no new steps, waiting for those that run"
             case RunEnded():  # pragma: no branch  (there is no other, as mypy knows)
-                yield f"run {event.status}"
+                pass  # the summary says it, and what came of it
 
     def _moved(self, picture: Picture, event: StepMoved) -> Iterator[str]:
         who, action = service_of(event.step) or "stage", action_of(event.step)
         match event.status:
             case "running":
                 self._told[event.step] = event.at
-                if action != "prepare" or event.attempt > 1:
+                if action in {"deploy", "remove"} or event.attempt > 1:
                     yield f"{who}: {action} started{self._by(event)}"
             case "succeeded":
                 if (event.outcome is None or event.outcome.changed) or action == "deploy":

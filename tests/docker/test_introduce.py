@@ -44,7 +44,9 @@ def good(name: str, ready_after: float = 0.0) -> ResolvedService:
 class Visitor:
     """A container that asks for `api`, as fast as it is answered."""
 
-    ASKS = 'while :; do timeout 5 wget -q -O - http://api:8080/ || echo "not served"; done'
+    ASKS = (
+        'while :; do timeout 5 wget -q -O - http://api:8080/ 2> /tmp/why || echo "not served: $? $(cat /tmp/why)"; done'
+    )
 
     def __init__(self, engine: APIClient, project: str) -> None:
         self._engine = engine
@@ -187,7 +189,7 @@ def test_the_old_version_that_was_withdrawn_is_found_again_when_it_is_wanted_aga
 def test_a_container_keeps_its_address_and_nobody_is_given_it_meanwhile(stage: Stage, engine: APIClient) -> None:
     stage.up(good("one"))
     network = engine.inspect_network(f"{stage.project}-local")
-    ours = ipaddress.ip_network(network["Labels"]["fleetflow.addresses"])
+    ours = ipaddress.IPv4Network(network["Labels"]["fleetflow.addresses"])
     address = stage.look("api")["NetworkSettings"]["Networks"][network["Name"]]["IPAddress"]
     assert ipaddress.ip_address(address) in ours
 
@@ -255,6 +257,6 @@ def test_a_subnet_that_somebody_took_while_the_network_was_made_is_left_to_them(
     hurried.close()
 
     network = engine.inspect_network(f"{project}-local")
-    subnet = ipaddress.ip_network(network["IPAM"]["Config"][0]["Subnet"])
-    assert not subnet.overlaps(ipaddress.ip_network(taken[0]))
-    assert ipaddress.ip_network(network["Labels"]["fleetflow.addresses"]).subnet_of(subnet)
+    subnet = ipaddress.IPv4Network(network["IPAM"]["Config"][0]["Subnet"])
+    assert not subnet.overlaps(ipaddress.IPv4Network(taken[0]))
+    assert ipaddress.IPv4Network(network["Labels"]["fleetflow.addresses"]).subnet_of(subnet)

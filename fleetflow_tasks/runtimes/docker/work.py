@@ -23,6 +23,7 @@ from fleetflow_tasks.runtimes.docker.decide import (
     Linger,
     Operation,
     Start,
+    Withdraw,
     said,
 )
 from fleetflow_tasks.runtimes.docker.desired import Definition, Json, sent
@@ -33,6 +34,7 @@ from fleetflow_tasks.runtimes.labels import Mark
 from fleetflow_tasks.runtimes.ready import Ready, Verdict, Waiting, wait
 
 _ADDRESS_TAKEN = "address already in use"  # the Engine's whole answer; about a port it says more
+_KNOCKS = 1.0  # seconds after which a system knocks again, and then after twice that; a busy Engine may take as long
 _SPARE = 10.0  # seconds of an attempt kept back for turning round; a fifth of the time where that is less
 
 
@@ -60,6 +62,7 @@ class Work:
         self._attempt = attempt
         self._choosing = choosing
         self._avoid: set[int] = set()
+        self._away = 0.0  # seconds that the old container was off its network at most
         self._last = Problem(code="busy", message=f"`{service.name}` changes while it is being deployed")
 
     def prepared(self, operations: Sequence[Operation], containers: Sequence[Container]) -> None:
@@ -134,7 +137,13 @@ class Work:
                 await_end(self._client, hands.id(name), seconds, self._attempt)
             case Linger(seconds=seconds):
                 self._attempt.report(said(operation))
-                self._attempt.sleep(seconds)
+                self._attempt.sleep(seconds + (self._away if self._away > _KNOCKS else 0))
+            case Withdraw():
+                began = time.monotonic()
+                self._attempt.report(said(operation))
+                self._attempt.checkpoint()
+                hands(operation)
+                self._away = time.monotonic() - began
             case Create():
                 self._attempt.report("creating the container")
                 with self._choosing if self._desired.choose else nullcontext():

@@ -61,8 +61,6 @@ def test_a_good_run_is_told_in_its_meaningful_moves(story: Story) -> None:
         "14.3s  api: unchanged (1.0s)",
         "15.3s  web: deploy started",
         "16.3s  web: ready (1.0s)",
-        "16.3s  stage: prune started (worker host1)",
-        "18.3s  run succeeded",
     ]
 
 
