@@ -200,6 +200,13 @@ def test_while_keys_change_the_previous_one_opens_and_the_current_one_seals() ->
     assert codec.header(codec.seal(PLAN, keys, "run-1")).key == OTHER.id
 
 
+def test_keys_are_known_by_ids_that_say_nothing_of_them() -> None:
+    assert KEYS.ids == (KEY.id,)
+    assert codec.Keys(current=OTHER, previous=KEY).ids == (OTHER.id, KEY.id)
+    assert KEY.id != OTHER.id
+    assert len(KEY.id) == 8
+
+
 def test_a_newer_schema_is_recognised_before_anything_is_opened() -> None:
     newer = b'{"schema":2,"whatever":[1,2]}\n\x00not for us'
 
