@@ -44,7 +44,7 @@ def line(name: ServiceName, container: Container, state: State, *, job: bool, dr
         service=name,
         state=service_state(state, job=job),
         runtime=_DOCKER,
-        text=container.text,
+        text=remark(state),
         image=container.reference or container.shown,
         ports=container.bindings,
         since=seconds(state.started if running else state.ended),
@@ -52,6 +52,13 @@ def line(name: ServiceName, container: Container, state: State, *, job: bool, dr
         drift=drift,
         run=container.mark.run,
     )
+
+
+def remark(state: State) -> str:
+    """What the state and its age do not say yet: health, or how it ended."""
+    if state.status == "running":
+        return state.health if state.health in {"healthy", "unhealthy"} else ""
+    return f"exit code {state.exit}" if state.status == "exited" and state.exit else ""
 
 
 def service_state(state: State, *, job: bool) -> ServiceState:

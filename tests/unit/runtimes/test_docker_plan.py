@@ -28,7 +28,7 @@ from fleetflow_tasks.runtimes.docker.differences import differences
 from fleetflow_tasks.runtimes.docker.endpoints import endpoints
 from fleetflow_tasks.runtimes.docker.observe import State
 from fleetflow_tasks.runtimes.docker.options import SCHEMA, Options
-from fleetflow_tasks.runtimes.docker.status import seconds, service_state
+from fleetflow_tasks.runtimes.docker.status import remark, seconds, service_state
 from fleetflow_tasks.runtimes.docker.stream import lines
 
 
@@ -276,6 +276,13 @@ def test_frames_of_two_streams_become_lines() -> None:
 )
 def test_a_state_has_one_word(state: State, job: bool, expected: str) -> None:
     assert service_state(state, job=job) == expected
+
+
+def test_a_remark_says_only_what_state_and_age_do_not() -> None:
+    assert remark(State(status="running")) == ""
+    assert remark(State(status="running", health="healthy")) == "healthy"
+    assert remark(State(status="exited", exit=0)) == ""
+    assert remark(State(status="exited", exit=137)) == "exit code 137"
 
 
 def test_the_engines_times_become_seconds() -> None:
