@@ -6,13 +6,14 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from fleetflow_tasks.errors import Problem, RefusedError
+from fleetflow_tasks.errors import Problem, RefusedError, UnavailableError
 from fleetflow_tasks.plan.model import Step
 
 if TYPE_CHECKING:
     from fleetflow_tasks.engine.model import AnyEvent, EventId, RunId, Snapshot
     from fleetflow_tasks.engine.store import Store
 
+ASK = 1.0  # seconds between two looks whether a silent run is still known
 TICK = 0.25  # seconds that a follower waits for events before it gives its view a chance to redraw
 KNOWN_RUNS = 1000  # among the newest of these a run is looked for by the end of its id
 
@@ -29,6 +30,7 @@ class Following:
         self.needs = {step.id: tuple(need.step for need in step.needs) for step in steps}
         self.repeated = repeated
         self._store = store
+        self._asked = time.monotonic()
 
     def updates(self, after: "EventId | None" = None) -> Iterator["Snapshot | AnyEvent | None"]:
         """To the run's end, and not beyond. after: go on there, without a snapshot.
@@ -46,12 +48,32 @@ class Following:
                     return
             events = self._store.events(self.run, after=after, block=TICK)
             if not events:
+                self._still_there()
                 yield None
             for event in events:
                 yield event
                 after = event.id
                 if isinstance(event, RunEnded):
                     return
+
+    def _still_there(self) -> None:
+        """Silence may mean that nothing happens, or that Redis was emptied: asked at most once a second.
+
+        Raises UnavailableError. What the run has deployed is untouched by that; the next run finds it by its labels.
+        """
+        now = time.monotonic()
+        if now - self._asked < ASK:
+            return
+        self._asked = now
+        if self._store.run(self.run) is None:
+            raise UnavailableError(
+                Problem(
+                    code="run-lost",
+                    message=f"run `{self.run}` is not there any more",
+                    cause=("its Redis was emptied, or lost what it had not yet written",),
+                    fix="look at what is deployed with `flow ps`, then deploy again: what is right is left alone",
+                )
+            )
 
     def snapshot(self) -> "Snapshot":
         """Raises RefusedError where the run is not known (any more)."""

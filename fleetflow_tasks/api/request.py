@@ -37,8 +37,13 @@ def chosen(request: Request) -> tuple[Loaded, StageName]:
 
 
 def load_project(request: Request, stage: StageName | None) -> Loaded:
+    try:
+        directory = Path(request.directory).absolute()
+    except FileNotFoundError as error:
+        message = "the folder in which this command was started is not there any more"
+        raise ConfigError(Problem(code="no-folder", message=message, fix="change into a folder that exists")) from error
     return load(
-        Path(request.directory).absolute(),
+        directory,
         file=Path(request.file) if request.file else None,
         stage=stage,
         variables=request.variables,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from fleetflow_tasks.api.following import Follow, Following, which
 from fleetflow_tasks.api.request import Request, runtimes_of
+from fleetflow_tasks.errors import Problem, RefusedError
 from fleetflow_tasks.plan.model import Plan
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ def submitted(
         reconciler = Reconciler(store, publish, worker=WorkerId(f"submitter of {run}"), lease=settings.lease)
         reconciler.start()
         stack.callback(reconciler.stop)
+        if answer.repeated:
+            _same(store, settings, answer.run, made)
         yield Following(store, answer.run.id, made.steps, repeated=answer.repeated)
 
 
@@ -131,6 +134,23 @@ def work(request: Request, queues: Sequence[str], *, slots: int | None = None) -
 
     names = [QueueName(name) for name in queues]
     boot.work(names, settings=_settings(request), runtimes=runtimes_of(request), slots=slots)
+
+
+def _same(store: "Store", settings: "Settings", found: "Run", made: Plan) -> None:
+    """Raises RefusedError where the run that a key found was of another plan: its success would be told for work never done."""
+    from fleetflow_tasks.plan.codec import content_hash, unseal
+
+    blob = store.sealed_plan(found.id)
+    plan = unseal(blob, settings.keys, run=found.id, project=found.project, stage=found.stage) if blob else None
+    if plan is None or content_hash(plan) != content_hash(made):
+        raise RefusedError(
+            Problem(
+                code="key-reused",
+                message=f"the idempotency key belongs to run {found.id}, which had another plan",
+                fix="take a new key for a new plan",
+                more=f"flow watch {found.id}",
+            )
+        )
 
 
 def actor(request: Request) -> str:

@@ -6,11 +6,14 @@
 
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 import click
 
@@ -22,6 +25,7 @@ COMMANDS = {
     "up": "Deploy a stage from this machine and wait until it serves.",
     "submit": "Hand a stage to the workers.",
     "watch": "Follow a run that is under way, or read one that has ended.",
+    "runs": "Show the newest runs: whose, when, how they ended.",
     "cancel": "Stop a run: what has begun ends, nothing new begins.",
     "ps": "Show what runs in a stage.",
     "logs": "Show what the services of a stage print.",
@@ -68,8 +72,22 @@ def flow() -> None:
     """One KDL file says what runs where; `flow` makes it so, on Docker here or through workers anywhere."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """SIGTERM and SIGHUP are Ctrl-C from somewhere else: from CI, systemd, `timeout`, a closed terminal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.signal = number
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise Interrupted(number)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `flow` and leave with its exit code. Bad input never shows a traceback."""
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, _interrupt)
     sys.exit(run(arguments))
 
 
@@ -88,6 +106,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except FleetFlowError as error:
         _show(error)
         return error.exit_code
+    except Interrupted as stopped:
+        return 128 + stopped.signal
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:

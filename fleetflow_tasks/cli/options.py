@@ -38,8 +38,15 @@ _SHARED = ("stage", "file", "directory", "variables", "runtime", "strict")
 
 _PROJECT: tuple[Callable[[Any], Any], ...] = (
     click.option("-s", "--stage", help="The stage; else FLEETFLOW_STAGE, `local`, or the only one."),
-    click.option("-f", "--file", type=click.Path(), help="The KDL file; else it is looked for from here upwards."),
-    click.option("-C", "--directory", type=click.Path(), default=".", help="Begin in this folder."),
+    click.option(
+        "-f",
+        "--file",
+        type=click.Path(),
+        help="The KDL file, relative to -C; else it is looked for from there upwards.",
+    ),
+    click.option(
+        "-C", "--directory", type=click.Path(exists=True, file_okay=False), default=".", help="Begin in this folder."
+    ),
     click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="Set a variable; may be repeated."),
     click.option("--runtime", help="Deploy to this runtime instead of the stage's own."),
     click.option("--strict", is_flag=True, help="Take warnings as errors."),

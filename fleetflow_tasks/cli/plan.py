@@ -6,14 +6,14 @@ import click
 from fleetflow_tasks import api
 from fleetflow_tasks.cli.options import colour, json_option, names, only_option, project_options, unicode, warn
 
-EXIT_CHANGES = 2
+EXIT_CHANGES = 1
 
 
 @click.command("plan")
 @project_options
 @only_option
 @json_option
-@click.option("--exit-code", is_flag=True, help="Leave with 2 where something would change, as `git diff` does.")
+@click.option("--exit-code", is_flag=True, help="Leave with 1 where something would change, as `git diff` does.")
 def command(request: api.Request, only: tuple[str, ...], as_json: bool, exit_code: bool) -> int:
     """Show what `up` or `submit` would change, and change nothing."""
     from fleetflow_tasks.view import tables

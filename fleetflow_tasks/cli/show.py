@@ -31,6 +31,7 @@ class Screen:
         self._as_json = as_json
         self._quiet = quiet
         self._interrupted = interrupted
+        self._was_interrupted = False
         self._here = here
 
     def follow(self, following: Following) -> None:
@@ -38,7 +39,9 @@ class Screen:
         try:
             self._follow(following)
         except KeyboardInterrupt:
-            say(self._interrupted.format(run=following.run))
+            if not self._was_interrupted:
+                say(self._interrupted.format(run=following.run))
+            self._was_interrupted = True
             raise
 
     def _follow(self, following: Following) -> None:
@@ -122,11 +125,15 @@ def _plain(*, begun: bool, here: bool) -> "Draw":
 
 
 def _live(following: Following, stack: ExitStack) -> "Draw":
+    from fleetflow_tasks.engine.model import Noted
     from fleetflow_tasks.view.live import LiveView
+    from fleetflow_tasks.view.problems import render
 
     view = stack.enter_context(LiveView(following.clock()))
 
     def draw(picture: Picture, update: "Snapshot | AnyEvent | None") -> None:
+        if isinstance(update, Noted):
+            view.say(*render(update.problem, colour=colour()).splitlines())
         view.show(picture)
 
     return draw

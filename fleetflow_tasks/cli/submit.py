@@ -4,7 +4,7 @@
 import click
 
 from fleetflow_tasks import api
-from fleetflow_tasks.cli.options import json_option, names, only_option, project_options, quiet_option, warn
+from fleetflow_tasks.cli.options import json_option, names, only_option, project_options, quiet_option, say, warn
 from fleetflow_tasks.engine.model import Conflict
 
 
@@ -57,6 +57,8 @@ def _conflict(*, no_wait: bool, supersede: bool) -> Conflict:
 def _followed(following: api.Following, *, as_json: bool, quiet: bool) -> int:
     from fleetflow_tasks.cli.show import Screen
 
+    if following.repeated:
+        say(f"run {following.run} was found again by its key")
     screen = Screen(as_json=as_json, quiet=quiet, interrupted=GOES_ON)
     screen.follow(following)
     screen.end()

@@ -19,7 +19,7 @@ def command(request: api.Request, as_json: bool) -> None:
     wrong: list[Problem] = []
     warnings: list[Problem] = []
     lines: list[str] = []
-    for name in (request.stage,) if request.stage else api.stages(request):
+    for name in _stages(request, wrong):
         try:
             planned = api.plan(replace(request, stage=name), only_read=True)
         except FleetFlowError as error:
@@ -35,3 +35,14 @@ def command(request: api.Request, as_json: bool) -> None:
             click.echo(line)
     if wrong:
         raise PlanError(*wrong)
+
+
+def _stages(request: api.Request, wrong: list[Problem]) -> tuple[str, ...]:
+    """The one that was named, else all; none where not even that can be read, and *wrong* then says why."""
+    if request.stage:
+        return (request.stage,)
+    try:
+        return api.stages(request)
+    except FleetFlowError as error:
+        wrong += error.problems
+        return ()

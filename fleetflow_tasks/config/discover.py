@@ -3,11 +3,17 @@
 
 A file is a promise that may be broken at any moment: it can vanish between listing and reading, be a folder, a loop of
 links, a gigabyte, or no text at all. Each of these is a ConfigError that names the file.
+
+So is a folder that cannot be listed: passed over in silence, what its files declare would look as if nobody wanted it
+any more, and the next deployment would remove it. `Path.glob` passes over; therefore patterns are followed here.
 """
 
+import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import msgspec
@@ -19,7 +25,10 @@ MAX_SIZE = 1024 * 1024  # bytes of one file; a project of a thousand services ne
 MAX_FILES = 1000
 
 NAMES = (".fleetflow/fleet.kdl", "fleet.kdl", "flow.kdl", "fleetflow.kdl")
+_NAMED = ", ".join(f"`{name}`" for name in NAMES)
+_WILD = "*?["
 _FOLDERS = ("services", "stages", "variables")
+_ABSENT = {errno.ENOENT, errno.ENOTDIR}  # there is nothing; any other error is of something that is there
 
 _EXAMPLE = (
     '    project "demo"',
@@ -60,7 +69,8 @@ class Disk:
 
     def __init__(self, here: Path, file: Path | None) -> None:
         self.here = Path(os.path.abspath(here))  # noqa: PTH100  (`resolve` would follow links, and messages would name what nobody typed)
-        self.main = _given(self.here / file, file) if file is not None else _found(self.here)
+        with self._readable():
+            self.main = self._given(file) if file is not None else self._found()
         folder = self.main.parent
         self.root = folder.parent if folder.name == ".fleetflow" else folder
         self._texts: dict[Path, Text] = {}
@@ -73,7 +83,9 @@ class Disk:
 
     def stage_files(self) -> list[str]:
         """Names of stages for which there is a `fleet.{stage}.kdl`."""
-        names = (path.name.split(".") for prefix in ("fleet", "flow") for path in self._beside(f"{prefix}.*.kdl"))
+        with self._readable():
+            found = [sorted(_matching(self.main.parent, [f"{prefix}.*.kdl"])) for prefix in ("fleet", "flow")]
+        names = (path.name.split(".") for paths in found for path in paths)
         return list(dict.fromkeys(".".join(parts[1:-1]) for parts in names))
 
     def read(self, path: Path, place: Place | None = None) -> Text:
@@ -84,7 +96,7 @@ class Disk:
 
     def exists(self, path: Path) -> bool:
         """Whether there is something to read; a folder called `.env` is somebody's virtual environment."""
-        return os.path.lexists(path) and not path.is_dir()
+        return os.path.lexists(path) and not os.path.isdir(path)  # noqa: PTH112  (`Path.is_dir` can fail)
 
     def name(self, path: Path) -> str:
         return os.path.relpath(path, self.here)
@@ -92,14 +104,18 @@ class Disk:
     def _paths(self, stage: str | None) -> Iterator[Path]:
         yield self.main
         for folder in _FOLDERS:
-            yield from self._beside(f"{folder}/**/*.kdl")
+            yield from self._inside(self.main.parent / folder)
         for name in ("fleet", "flow"):
             path = self.main.parent / f"{name}.{stage}.kdl"
-            if stage is not None and _is_file(path):
+            if stage is not None and self.exists(path):
                 yield path
 
-    def _beside(self, pattern: str) -> list[Path]:
-        return sorted(_matching(self.main.parent, pattern))
+    def _inside(self, folder: Path) -> list[Path]:
+        """The KDL files of a folder that is ours by its name. A link to nowhere is not the same as no folder."""
+        with self._readable():
+            if folder.is_symlink():
+                folder.stat()
+            return sorted(_matching(folder, ["**", "*.kdl"]))
 
     def _file(
         self,
@@ -129,65 +145,101 @@ class Disk:
         return file
 
     def _asked(self, path: Path, include: Include) -> list[Path]:
-        base = path.parent / os.path.expanduser(include.pattern)  # noqa: PTH111  (a pattern, no path)
-        if not any(char in include.pattern for char in "*?["):
-            return [base]
-        try:
-            found = sorted(
-                each for each in _matching(Path(base.anchor), str(base.relative_to(base.anchor))) if _is_file(each)
-            )
-        except ValueError as error:
-            message = f"`{include.pattern}` is no pattern of files"
-            raise ConfigError(
-                Problem(code="bad-pattern", message=message, cause=(str(error),), place=include.place)
-            ) from error
+        pattern = Path(os.path.expanduser(include.pattern))  # noqa: PTH111  (the home of nobody stays as it stands)
+        if not any(char in include.pattern for char in _WILD):
+            return [path.parent / pattern]
+        if any("**" in part and part != "**" for part in pattern.parts):
+            message, why = f"`{include.pattern}` is no pattern of files", "`**` stands for folders, between two `/`"
+            raise ConfigError(Problem(code="bad-pattern", message=message, cause=(why,), place=include.place))
+        parts = pattern.parts[1:] if pattern.anchor else pattern.parts
+        with self._readable(include.place):
+            found = sorted({each for each in _matching(path.parent / pattern.anchor, parts) if _is_file(each)})
         if not found:
             message = f"`{include.pattern}` matches no file"
             self.warnings.append(Problem(code="no-match", message=message, place=include.place, severity="warning"))
         return found
 
+    def _given(self, typed: Path) -> Path:
+        path = self.here / typed
+        if not stat.S_ISDIR(_mode(path)):
+            if os.path.lexists(path):
+                return Path(os.path.abspath(path))  # noqa: PTH100
+            message = f"there is no file `{typed}`" + ("" if typed.is_absolute() else f", looked for from {self.here}")
+        else:
+            for name in NAMES:
+                if _is_file(path / name):
+                    return Path(os.path.abspath(path / name))  # noqa: PTH100
+            message = f"folder `{typed}` holds none of {_NAMED}"
+        fix = "give the path of a KDL file, or leave `--file` out to search upwards from here"
+        raise ConfigError(Problem(code="no-file", message=message, fix=fix))
+
+    def _found(self) -> Path:
+        for folder in (self.here, *self.here.parents):
+            for name in NAMES:
+                if _is_file(folder / name):
+                    return folder / name
+        raise ConfigError(
+            Problem(
+                code="no-file",
+                message="there is no FleetFlow file here",
+                cause=(
+                    f"looked for {_NAMED} in {self.here} and in every folder above it",
+                    "a `fleet.kdl` that works:",
+                    *_EXAMPLE,
+                ),
+                fix="write a `fleet.kdl` like this one, or name the file with `--file`",
+            )
+        )
+
+    @contextmanager
+    def _readable(self, place: Place | None = None) -> Iterator[None]:
+        """What the disk refuses is an error that names what it refused. place: where that was asked for."""
+        try:
+            yield
+        except OSError as error:
+            raise _unreadable(self.name(Path(error.filename)), _reason(error), place) from error
+
+
+def _mode(path: Path) -> int:
+    """Of what is there, links followed; 0 where nothing is. Raises OSError where that cannot be known."""
+    try:
+        return path.stat().st_mode
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return 0
+        raise
+
 
 def _is_file(path: Path) -> bool:
-    """Without the errors of `Path.is_file`: a name can be too long for the disk."""
-    return os.path.isfile(path)  # noqa: PTH113
+    return stat.S_ISREG(_mode(path))
 
 
-def _matching(folder: Path, pattern: str) -> list[Path]:
+def _entries(folder: Path) -> list["os.DirEntry[str]"]:
+    """Nothing, where there is no such folder. Raises OSError where it cannot be listed."""
     try:
-        return list(folder.glob(pattern))
-    except OSError:
-        return []
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return []
+        raise
 
 
-def _given(path: Path, typed: Path) -> Path:
-    if path.is_dir():
-        inside = [path / name for name in NAMES if _is_file(path / name)]
-        if inside:
-            return Path(os.path.abspath(inside[0]))  # noqa: PTH100
-    elif os.path.lexists(path):
-        return Path(os.path.abspath(path))  # noqa: PTH100
-    fix = "give the path of a KDL file, or leave `--file` out to search upwards from here"
-    raise ConfigError(Problem(code="no-file", message=f"there is no file `{typed}`", fix=fix))
-
-
-def _found(here: Path) -> Path:
-    for folder in (here, *here.parents):
-        for name in NAMES:
-            if _is_file(folder / name):
-                return folder / name
-    looked = ", ".join(f"`{name}`" for name in NAMES)
-    raise ConfigError(
-        Problem(
-            code="no-file",
-            message="there is no FleetFlow file here",
-            cause=(
-                f"looked for {looked} in {here} and in every folder above it",
-                "a `fleet.kdl` that works:",
-                *_EXAMPLE,
-            ),
-            fix="write a `fleet.kdl` like this one, or name the file with `--file`",
-        )
-    )
+def _matching(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
+    """What matches the *parts* of a pattern inside *folder*. `**` is the folder and all below, links not followed."""
+    if not parts:
+        yield folder
+    elif parts[0] == "**":
+        yield from _matching(folder, parts[1:])
+        for entry in _entries(folder):
+            if entry.is_dir(follow_symlinks=False):
+                yield from _matching(folder / entry.name, parts)
+    elif any(char in parts[0] for char in _WILD):
+        for entry in _entries(folder):
+            if fnmatchcase(entry.name, parts[0]):
+                yield from _matching(folder / entry.name, parts[1:])
+    else:
+        yield from _matching(folder / parts[0], parts[1:])
 
 
 def _read(path: Path, name: str, place: Place | None) -> str:

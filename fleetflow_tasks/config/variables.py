@@ -23,7 +23,7 @@ _MAX_NESTING = 20
 
 
 class Variable(msgspec.Struct, frozen=True):
-    """origin: the source in words, for `flow config` (`.env`, `--var`). value: works the value out. place: in a file."""
+    """origin: the source in words (`.env`, `--var`). value: works the value out. place: in a file."""
 
     origin: str
     value: Callable[["Scope"], str]

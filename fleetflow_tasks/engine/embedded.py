@@ -9,6 +9,10 @@ Who uses it? A count in a file would be wrong after the first `kill -9`. Instead
 server. A second lock, `server.lock`, is held while somebody starts or stops it, so that two never do both at once. A
 server whose last user was killed goes on and is found by the next one; a socket that nobody listens on is replaced.
 
+Does a server live? That it does not answer proves nothing: it may be stopped, busy or still reading its file, and a
+second server on the same file would spoil it. So the server itself holds a third lock, `alive.lock`, which it inherits
+without knowing. Only where nobody holds that one, a server is started; where somebody does, its answer is waited for.
+
 The server is spoken to in the two words of its protocol that are needed here, so that no client has to be imported
 while the rest of `flow` is still loading.
 """
@@ -26,10 +30,11 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-from fleetflow_tasks.engine.settings import Settings, private_folder
+from fleetflow_tasks.engine.settings import Settings, private_folder, unusable
 from fleetflow_tasks.errors import Problem, UnavailableError
 
-START = 20.0  # seconds until it must answer; a large append-only file is read first
+START = 20.0  # seconds until it must answer,
+LOAD = 300.0  # if only to say that it still reads its append-only file
 STOP = 10.0  # seconds until it must be gone
 LONGEST = 100  # bytes of a unix socket's path; the kernel's limit is 108 with its final zero, 104 on macOS
 NAMES = ("valkey-server", "redis-server")  # looked for on PATH where the wheel is not installed
@@ -58,7 +63,7 @@ def embedded_server(state: Path, say: Say) -> Iterator[str]:
     at = socket_path(folder)
     with _locked(folder / "users.lock", fcntl.LOCK_SH) as users:
         with _locked(folder / "server.lock", fcntl.LOCK_EX):
-            child = None if answers(at) else _start(folder, at, say)
+            child = _found_or_started(folder, at, say)
         try:
             yield f"unix://{at}"
         finally:
@@ -73,7 +78,7 @@ def embedded_server(state: Path, say: Say) -> Iterator[str]:
 def is_up(state: Path) -> bool:
     """Whether somebody uses the embedded Redis of *state* now; nothing is started to find out."""
     folder = state / "redis"
-    return folder.is_dir() and answers(socket_path(folder))
+    return folder.is_dir() and (answers(socket_path(folder)) or _lives(folder))
 
 
 def socket_path(folder: Path) -> Path:
@@ -88,20 +93,51 @@ def socket_path(folder: Path) -> Path:
 
 def answers(at: Path) -> bool:
     """Somebody listens there and is ready; False too while it is still reading its file."""
+    return _answer(at).startswith(b"+PONG")
+
+
+def _answer(at: Path) -> bytes:
     try:
-        return _asked(at, b"PING\r\n").startswith(b"+PONG")
+        return _asked(at, b"PING\r\n")
     except OSError:
-        return False
+        return b""
 
 
 @contextmanager
 def _locked(file: Path, how: int) -> Iterator[int]:
-    handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(handle, how)
+        handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise unusable(file, error) from error
+    try:
+        _lock(handle, how, file)
         yield handle
     finally:
         os.close(handle)
+
+
+def _lock(handle: int, how: int, file: Path) -> bool:
+    """False where somebody else holds it, and *how* says not to wait."""
+    try:
+        fcntl.flock(handle, how)
+    except BlockingIOError:
+        return False
+    except OSError as error:  # a file system without locks
+        raise unusable(file, error) from error
+    return True
+
+
+def _lives(folder: Path) -> bool:
+    """A server holds its lock, whether it answers or not. Nothing is made to find out."""
+    file = folder / "alive.lock"
+    try:
+        alive = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return not _lock(alive, fcntl.LOCK_SH | fcntl.LOCK_NB, file)
+    finally:
+        os.close(alive)
 
 
 def _is_alone(users: int) -> bool:
@@ -117,12 +153,31 @@ def _is_alone(users: int) -> bool:
     return True
 
 
-def _start(folder: Path, at: Path, say: Say) -> Child:
+def _found_or_started(folder: Path, at: Path, say: Say) -> Child | None:
+    """None: there is a server, and it is ready. Looked at again and again, since one that does not answer may yet end."""
+    if answers(at):
+        return None
+    file = folder / "alive.lock"
+    patience = _Patience()
+    with _locked(file, fcntl.LOCK_UN) as alive:
+        while not _lock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB, file):
+            answer = _answer(at)
+            if answer.startswith(b"+PONG"):
+                return None
+            if patience.ends(answer):
+                raise _silent(folder)
+            time.sleep(0.02)
+        return _start(folder, at, say, alive)
+
+
+def _start(folder: Path, at: Path, say: Say, alive: int) -> Child:
+    """alive: the locked file, for the server to inherit; the lock lasts as long as anybody has it open."""
     began = time.monotonic()
+    patience = _Patience()
     log = folder / "server.log"
-    server = _started(folder, at, log)
-    while not answers(at):
-        if server.poll() is not None or time.monotonic() - began > START:
+    server = _started(folder, at, log, alive)
+    while not (answer := _answer(at)).startswith(b"+PONG"):
+        if server.poll() is not None or patience.ends(answer):
             server.kill()
             server.wait()
             raise _not_started(server.args, log)
@@ -131,7 +186,28 @@ def _start(folder: Path, at: Path, say: Say) -> Child:
     return server
 
 
-def _started(folder: Path, at: Path, log: Path) -> Child:
+class _Patience:
+    """With a server that is not ready: it ends after START, and much later with one that says it reads its file."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def ends(self, answer: bytes) -> bool:
+        return time.monotonic() - self._began > (LOAD if answer.startswith(b"-LOADING") else START)
+
+
+def _silent(folder: Path) -> UnavailableError:
+    return UnavailableError(
+        Problem(
+            code="redis-silent",
+            message=f"the embedded Redis in {folder} lives, and has not answered for {START:.0f} s",
+            cause=("a second one on the same file would spoil it, so none is started",),
+            fix=f"look at it: fuser {folder / 'alive.lock'}   (a stopped one goes on with kill -CONT)",
+        )
+    )
+
+
+def _started(folder: Path, at: Path, log: Path, alive: int) -> Child:
     with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as output:
         return subprocess.Popen(
             [
@@ -145,6 +221,7 @@ def _started(folder: Path, at: Path, log: Path) -> Child:
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C in the terminal is for `flow`, and others may use the server
             umask=0o077,
+            pass_fds=(alive,),
         )
 
 

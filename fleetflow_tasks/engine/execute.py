@@ -14,7 +14,7 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from fleetflow_tasks.config.model import Data, RuntimeName
@@ -33,6 +33,7 @@ Runtimes = Callable[[RuntimeName], Runtime]
 T = TypeVar("T")
 
 AGAIN = 0.5  # seconds between two tries to tell a store that does not answer
+ENDED_BADLY = ("failed", "cancelled")
 PLANS = 16  # opened plans that are kept; a worker seldom serves more runs at once
 
 
@@ -114,9 +115,13 @@ def execute(
     publish: Publish,
     worker: WorkerId,
     leases: Leases,
+    tracebacks: str = "the log of the worker",
+    tidies: bool = True,
 ) -> StepState | None:
     """Carry out *step* if it is ours to carry out, and hint at what may start after it.
 
+    tracebacks: where they go, in the words of the problem that a bug becomes. tidies: False: when the run ends badly, the
+    caller sees to what it leaves behind.
     Returns the state it reached, or None if another worker holds it or nothing is left to do.
     Raises UnavailableError when the store cannot even be asked; the hint is then as good as lost, and comes again.
     """
@@ -127,9 +132,37 @@ def execute(
     # Worth a line: when a worker dies, its log must tell what it was doing.
     log.info("step.claimed", extra=_fields(claim))
     with leases.hold(claim) as attempt:
-        ending = _carried_out(attempt, plans, runtimes)
+        ending = _carried_out(attempt, plans, runtimes, tracebacks)
         finished = _told(attempt, lambda: _written(store, claim, ending))
-    return _ended(claim, ending, finished, publish)
+    state = _ended(claim, ending, finished, publish)
+    if tidies and finished is not None and finished.ended in ENDED_BADLY:
+        _tidy_after(claim, plans, runtimes)
+    return state
+
+
+def tidy(plan: Plan, run: RunId, names: Iterable[RuntimeName], runtimes: Runtimes) -> None:
+    """Let the runtimes of these *names* remove what *run*, which ended badly, prepared and never started.
+
+    Never raises: the run is over, and the next one's prune finds what is left.
+    """
+    for name in names:
+        try:
+            outcome = runtimes(name).tidy(plan, run)
+        except Exception as error:
+            expected = isinstance(error, (DeployError, FleetFlowError))
+            log.warning("run.untidy", extra={"run": run, "runtime": name, "problem": str(error)}, exc_info=not expected)
+        else:
+            log.info("run.tidied", extra={"run": run, "runtime": name, "outcome": outcome.text})
+
+
+def _tidy_after(claim: Claim, plans: Plans, runtimes: Runtimes) -> None:
+    try:
+        opened = plans.opened(claim)
+    except Exception:  # then nothing was prepared here either
+        log.warning("run.untidy", extra=_fields(claim), exc_info=True)
+        return
+    if opened is not None and claim.step in opened.steps:
+        tidy(opened.plan, claim.run, [opened.steps[claim.step].runtime], runtimes)
 
 
 def send(publish: Publish, hints: tuple[Hint, ...]) -> bool:
@@ -143,26 +176,29 @@ def send(publish: Publish, hints: tuple[Hint, ...]) -> bool:
     return True
 
 
-def _carried_out(attempt: Held, plans: Plans, runtimes: Runtimes) -> Ending:
+def _carried_out(attempt: Held, plans: Plans, runtimes: Runtimes, tracebacks: str) -> Ending:
     try:
         opened = _told(attempt, lambda: plans.opened(attempt.claim))
+        if opened is None:
+            return Lost()
+        return _tried(attempt, opened.plan, opened.steps[attempt.claim.step], runtimes)
     except FleetFlowError as refused:
         return Failed(problem=refused.problems[0], retry_in=None)
-    if opened is None:
-        return Lost()
-    step = opened.steps[attempt.claim.step]
+    except Exception as error:
+        log.exception("step.bug", extra=_fields(attempt.claim))
+        return Failed(problem=_bug(error, tracebacks), retry_in=None)
+
+
+def _tried(attempt: Held, plan: Plan, step: Step, runtimes: Runtimes) -> Ending:
     try:
         attempt.begin(step.timeout)
-        return Done(outcome=_called(runtimes(step.runtime), opened.plan, step, attempt))
+        return Done(outcome=_called(runtimes(step.runtime), plan, step, attempt))
     except Stopped as stopped:
         return _stopped(stopped, attempt)
     except DeployError as error:
         return Failed(problem=error.problem, retry_in=_again(error, step, attempt.claim))
     except FleetFlowError as error:
         return Failed(problem=error.problems[0], retry_in=_again(error, step, attempt.claim))
-    except Exception as error:
-        log.exception("step.bug", extra=_fields(attempt.claim))
-        return Failed(problem=_bug(error), retry_in=None)
 
 
 def _called(runtime: Runtime, plan: Plan, step: Step, attempt: Held) -> Outcome:
@@ -203,11 +239,11 @@ def _timeout(attempt: Held) -> Problem:
     )
 
 
-def _bug(error: Exception) -> Problem:
+def _bug(error: Exception, tracebacks: str) -> Problem:
     return Problem(
         code="bug",
         message=f"a mistake in FleetFlow: {type(error).__name__}: {error}",
-        cause=("the traceback is in the log of the worker",),
+        cause=(f"the traceback is in {tracebacks}",),
     )
 
 

@@ -17,7 +17,7 @@ Knows nothing of Celery, of plans, or of what a step does.
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Literal
 
@@ -139,9 +139,19 @@ class Held:
 
 
 class Leases:
-    """All claims of this process. `start` the renewer before the first claim; `stop` it after the last."""
+    """All claims of this process. `start` the renewer before the first claim; `stop` it after the last.
 
-    def __init__(self, store: Store, *, renew: float = RENEW, overstay: float = OVERSTAY) -> None:
+    broken: told when the renewer meets what nobody foresaw, and ends; without it, the thread's own hook is.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        renew: float = RENEW,
+        overstay: float = OVERSTAY,
+        broken: Callable[[Exception], None] | None = None,
+    ) -> None:
         self.store = store
         self.draining: Draining = "no"
         self.finishing = False  # a cancel that lets running steps come to their end (Ctrl-C once)
@@ -151,11 +161,12 @@ class Leases:
         )
         self.overstay = overstay
         self._every = renew
+        self._broken = broken
         self._held: dict[tuple[RunId, StepId], Held] = {}
         self._lock = threading.Lock()
         self._hurry = threading.Event()
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._renew_for_ever, name="ff-renewer", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="ff-renewer", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -217,6 +228,14 @@ class Leases:
             log.error("step.hangs", extra=_fields(held))
             self.stuck.set()
         return True
+
+    def _run(self) -> None:
+        try:
+            self._renew_for_ever()
+        except Exception as error:
+            if self._broken is None:
+                raise
+            self._broken(error)
 
     def _renew_for_ever(self) -> None:
         pause = self._every

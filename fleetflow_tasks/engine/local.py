@@ -25,11 +25,12 @@ from queue import SimpleQueue
 import msgspec
 
 from fleetflow_tasks import __version__
-from fleetflow_tasks.engine.abandoned import local_queue
+from fleetflow_tasks.engine.abandoned import birth, local_queue
 from fleetflow_tasks.engine.dispatch import submit
-from fleetflow_tasks.engine.execute import Plans, Runtimes, execute, once_each
+from fleetflow_tasks.engine.execute import ENDED_BADLY, Plans, Runtimes, execute, once_each, tidy
 from fleetflow_tasks.engine.lease import Leases
-from fleetflow_tasks.engine.model import RUN_ENDS, Conflict, EventId, Hint, Run, RunId, Submitted, WorkerId, WorkerInfo
+from fleetflow_tasks.engine.logs import log_file, logged_to_file
+from fleetflow_tasks.engine.model import Conflict, Hint, Run, RunId, Submitted, WorkerId, WorkerInfo
 from fleetflow_tasks.engine.reconcile import EVERY, Memory, care, look_around
 from fleetflow_tasks.engine.settings import Settings
 from fleetflow_tasks.engine.store import Store
@@ -64,10 +65,11 @@ def run_here(
     follow: called in this thread once the run is stored; shows what happens, and returns when the run has ended.
     A KeyboardInterrupt that comes out of it cancels the run, and *follow* is called again to see it end; a second one
     comes out of here, when what runs was given back.
-    Raises as `dispatch.submit`, but needs no worker.
+    Raises as `dispatch.submit`, but needs no worker; and the first thing that nobody foresaw in a thread of this process,
+    which could not carry the run out any further.
     """
     here = _Here(run, plan, store=store, settings=settings, runtimes=once_each(runtimes), slots=slots)
-    with here.at_work():
+    with logged_to_file(settings.state), here.at_work():
         submitted = submit(
             here.plan,
             run=run,
@@ -81,19 +83,9 @@ def run_here(
             fail_fast=fail_fast,
         )
         here.see_through(submitted, follow)
-    return _found(store, submitted.run.id)
-
-
-def until_ended(store: Store) -> Follow:
-    """A *follow* that shows nothing."""
-
-    def follow(submitted: Submitted) -> None:
-        last = EventId("0-0")
-        while _found(store, submitted.run.id).status not in RUN_ENDS:
-            for event in store.events(submitted.run.id, after=last, block=2.0):
-                last = event.id
-
-    return follow
+        ended = _found(store, submitted.run.id)
+        here.tidy(ended)
+    return ended
 
 
 def _found(store: Store, run: RunId) -> Run:
@@ -112,15 +104,18 @@ class _Here:
         self._settings = settings
         self._runtimes = runtimes
         self._slots = slots
+        self._run = run
         self._queue = local_queue(run)
         self.plan = msgspec.structs.replace(
             plan, steps=tuple(msgspec.structs.replace(step, queue=self._queue) for step in plan.steps)
         )
         self._id = WorkerId(f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
-        self._leases = Leases(store, renew=settings.renew, overstay=settings.overstay)
+        self._leases = Leases(store, renew=settings.renew, overstay=settings.overstay, broken=self._break)
         self._plans = Plans(store, settings.keys)
         self._inbox: SimpleQueue[Hint | None] = SimpleQueue()
         self._ended = threading.Event()
+        self._failure: Exception | None = None
+        self._breaking = threading.Lock()
 
     def publish(self, hint: Hint) -> None:
         """Hints of another queue are for its workers: their reconciler finds the steps within two seconds."""
@@ -132,10 +127,9 @@ class _Here:
         self._store.beat(self._info())  # first, so that the look for workers finds one
         self._leases.start()
         # Daemons: a step that hangs must not keep the process from ending.
-        care_taker = threading.Thread(target=self._look_after, name="ff-stage", daemon=True)
-        care_taker.start()
+        care_taker = self._thread(self._look_after, "ff-stage")
         for _ in range(self._slots):
-            threading.Thread(target=self._serve, name="ff-step", daemon=True).start()
+            self._thread(self._serve, "ff-step")
         try:
             yield
         finally:
@@ -144,6 +138,36 @@ class _Here:
                 self._inbox.put(None)
             self._part()
             care_taker.join()
+            self._store.interrupt_watchers(None)
+
+    def _thread(self, work: Callable[[], None], name: str) -> threading.Thread:
+        def guarded() -> None:
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001  (the main thread raises it)
+                self._break(error)
+
+        thread = threading.Thread(target=guarded, name=name, daemon=True)
+        thread.start()
+        return thread
+
+    def _break(self, error: Exception) -> None:
+        """A thread is gone, and without it the run would not go on: end it, and let the main thread raise the reason."""
+        with self._breaking:
+            if self._failure is not None or self._ended.is_set():
+                return
+            log.error("flow.broken", exc_info=error)
+            self._failure = error = self._with_place(error)
+        self._leases.drain("all")
+        with suppress(Exception):  # the same trouble may be why we are here
+            self._store.cancel(self._run, request=f"broken {self._id}")
+        self._store.interrupt_watchers(error)
+
+    def _with_place(self, error: Exception) -> Exception:
+        if not isinstance(error, Bug):
+            return error
+        where = f"the traceback is in {log_file(self._settings.state)}"
+        return Bug(*(msgspec.structs.replace(each, cause=(*each.cause, where)) for each in error.problems))
 
     def see_through(self, submitted: Submitted, follow: Follow) -> None:
         try:
@@ -151,6 +175,13 @@ class _Here:
         except KeyboardInterrupt:
             self._cancel(submitted.run.id)
             follow(submitted)
+        if self._failure is not None:
+            raise self._failure
+
+    def tidy(self, ended: Run) -> None:
+        """Once, after its end: a run that is cancelled may end without a step of it that could do so."""
+        if ended.id == self._run and ended.status in ENDED_BADLY:
+            tidy(self.plan, ended.id, self.plan.runtimes, self._runtimes)
 
     def _cancel(self, run: RunId) -> None:
         self._leases.finish_running()
@@ -163,9 +194,10 @@ class _Here:
         end = time.monotonic() + FAREWELL
         while len(self._leases) and time.monotonic() < end:
             time.sleep(0.02)
-        with suppress(UnavailableError):
+        with suppress(FleetFlowError):
             for held in self._leases.held():
                 self._store.release(held.claim, reason="interrupted")
+        with suppress(FleetFlowError):
             self._store.leave(self._id)
         self._leases.stop()
 
@@ -185,10 +217,10 @@ class _Here:
                 publish=self.publish,
                 worker=self._id,
                 leases=self._leases,
+                tracebacks=str(log_file(self._settings.state)),
+                tidies=False,
             )
-        except Bug:
-            log.exception("hint.bug", extra={"run": hint.run, "step": hint.step})
-        except FleetFlowError as error:
+        except UnavailableError as error:  # it comes again
             log.warning("hint.dropped", extra={"run": hint.run, "step": hint.step, "problem": str(error)})
 
     def _look_after(self) -> None:
@@ -220,5 +252,6 @@ class _Here:
             schema=self.plan.schema,
             runtimes=self.plan.runtimes,
             keys=self._settings.keys.ids,
+            birth=birth(os.getpid()),
             version=__version__,
         )

@@ -170,8 +170,9 @@ class Snapshot(Data, frozen=True, kw_only=True):
 
 
 class WorkerInfo(Data, frozen=True, kw_only=True):
-    """What a worker says of itself every 5 s. seen: when it last did. identity: of its engine, where it has one.
+    """What a worker says of itself every 5 s. seen: when it last did.
 
+    birth: where and when its process began, so that who is in the same place can tell whether it lives; "": not said.
     keys: the ids of the keys whose plans it can open; an id says nothing of its key.
     """
 
@@ -184,7 +185,7 @@ class WorkerInfo(Data, frozen=True, kw_only=True):
     schema: int = 1
     runtimes: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
-    identity: str = ""
+    birth: str = ""
     draining: bool = False
     started: float = 0.0
     seen: float = 0.0

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What nobody else would do: give back the steps of dead workers, wake the delayed ones, send lost hints again.
+"""What nobody else would do: give back the steps of dead workers, give up the runs of a `flow up` that was killed, wake
+what is delayed, send lost hints again.
 
 Every worker carries a reconciler; a lease of five seconds lets one of them act. Two at once, after a pause of the
 holder, do no harm: each action is a script that looks at the state before it changes it.
@@ -21,6 +22,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from fleetflow_tasks.config.model import Data, ProjectName, StageName
+from fleetflow_tasks.engine.abandoned import give_up_abandoned
 from fleetflow_tasks.engine.model import LEASE, LOCAL, Publish, WorkerId
 from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.errors import UnavailableError
@@ -87,8 +89,10 @@ def look_around(memory: Memory, *, store: Store, lease: float) -> Memory:
 def care(
     stage: StageKey, memory: Memory, *, store: Store, publish: Publish, republish: Sequence[QueueName] = ()
 ) -> None:
-    """Expire what may be expired in *stage*, wake what is due, send again what was lost."""
-    hints = [] if time.monotonic() < memory.quiet_until else list(store.expire(*stage))
+    """Expire what may be expired in *stage*, give up what was abandoned, wake what is due, send again what was lost."""
+    quiet = time.monotonic() < memory.quiet_until
+    hints = [] if quiet else list(store.expire(*stage))
+    hints += give_up_abandoned(store, *stage, quiet=quiet)
     hints += store.due(*stage, republish=republish)
     for hint in dict.fromkeys(hints):  # what was just given back may stand among what is sent again
         publish(hint)

@@ -7,19 +7,19 @@ use and that only its owner can read. A Redis that others can reach needs a key 
 purpose: a key made here would not be on the workers over there.
 """
 
+import fcntl
 import ipaddress
 import os
 import secrets
 import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from fleetflow_tasks.config.model import Data
 from fleetflow_tasks.engine.model import LEASE, RENEW
 from fleetflow_tasks.errors import ConfigError, Problem, RefusedError, UnavailableError
-from fleetflow_tasks.plan.codec import Keys, parse_key
+from fleetflow_tasks.plan.codec import KeyMaterial, Keys, parse_key
 
 GRACE = 30.0  # seconds from SIGTERM to the end; Kubernetes kills after 30 by default, Docker after 10
 BEAT = 5.0  # seconds between two words of a worker about itself; one that missed three is counted as gone
@@ -58,13 +58,26 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:
-    """Where this user's own data lives: the embedded Valkey and the generated key. Not made here."""
-    if told := environ.get("FLEETFLOW_STATE_DIR"):
-        return Path(told).expanduser().absolute()
-    if base := environ.get("XDG_STATE_HOME"):
-        return Path(base).absolute() / "fleetflow"
-    home = environ.get("HOME")
-    return (Path(home) if home else Path.home()) / ".local" / "state" / "fleetflow"
+    """Where this user's own data lives: the embedded Valkey and the generated key. Not made here.
+
+    Raises UnavailableError where it hangs on a home folder that cannot be found.
+    """
+    try:
+        if told := environ.get("FLEETFLOW_STATE_DIR"):
+            return Path(told).expanduser().absolute()
+        if base := environ.get("XDG_STATE_HOME"):
+            return Path(base).absolute() / "fleetflow"
+        home = environ.get("HOME")
+        return (Path(home) if home else Path.home()) / ".local" / "state" / "fleetflow"
+    except (RuntimeError, OSError) as error:
+        raise UnavailableError(
+            Problem(
+                code="state-folder",
+                message="the state folder cannot be found: there is no home folder to look in",
+                cause=(str(error),),
+                fix="set FLEETFLOW_STATE_DIR to a folder of yours, by its whole path",
+            )
+        ) from error
 
 
 def private_folder(folder: Path) -> Path:
@@ -73,13 +86,7 @@ def private_folder(folder: Path) -> Path:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.stat()
     except OSError as error:
-        raise UnavailableError(
-            Problem(
-                code="state-folder",
-                message=f"the state folder `{folder}` cannot be used: {error.strerror}",
-                fix="set FLEETFLOW_STATE_DIR to a folder of yours",
-            )
-        ) from error
+        raise unusable(folder, error) from error
     if found.st_uid != os.getuid() or found.st_mode & 0o022:
         raise RefusedError(
             Problem(
@@ -90,6 +97,17 @@ def private_folder(folder: Path) -> Path:
             )
         )
     return folder
+
+
+def unusable(path: Path, error: OSError) -> UnavailableError:
+    """The state folder, or the file in it, that *error* is about."""
+    return UnavailableError(
+        Problem(
+            code="state-folder",
+            message=f"the state folder cannot be used: `{path}`: {error.strerror or error}",
+            fix="set FLEETFLOW_STATE_DIR to a folder of yours that can be written to",
+        )
+    )
 
 
 def is_private(url: str | None) -> bool:
@@ -128,11 +146,18 @@ def _checked(url: str) -> None:
 
 def _keys(text: str, url: str | None, state: Path) -> Keys:
     if text.strip():
-        current, _, previous = text.partition(",")
-        return Keys(
-            current=parse_key(current.strip()),
-            previous=parse_key(previous.strip()) if previous.strip() else None,
-        )
+        current, *others = (part.strip() for part in text.split(","))
+        if len(others) > 1:
+            raise ConfigError(
+                Problem(
+                    code="too-many-keys",
+                    message=f"FLEETFLOW_KEY holds {1 + len(others)} keys, and two are the most",
+                    cause=("the first one seals, the second one still opens what was sealed before it was changed",),
+                    fix="write the new one and the old one, with one comma between them: new,old",
+                )
+            )
+        previous = others[0] if others else ""
+        return Keys(current=parse_key(current), previous=parse_key(previous) if previous else None)
     if not is_private(url):
         host = urlsplit(url or "").hostname
         raise RefusedError(
@@ -145,28 +170,51 @@ def _keys(text: str, url: str | None, state: Path) -> Keys:
                 fix="export FLEETFLOW_KEY=$(openssl rand -base64 32) here, and hand the same key to every worker",
             )
         )
-    return Keys(current=parse_key(_kept_key(private_folder(state) / "key")), previous=None)
+    return Keys(current=_kept_key(private_folder(state) / "key"), previous=None)
 
 
-def _kept_key(file: Path) -> str:
-    """The key in *file*; made first if it is missing.
+def _kept_key(file: Path) -> KeyMaterial:
+    """The key in *file*; made first if it is missing."""
+    try:
+        if not file.exists():
+            _make_key(file)
+        _refuse_open_file(file)
+        return parse_key(file.read_text(encoding="ascii"))
+    except OSError as error:
+        raise unusable(file, error) from error
+    except (UnicodeDecodeError, RefusedError) as error:
+        if isinstance(error, RefusedError) and error.problems[0].code != "key-too-short":
+            raise
+        raise _no_key(file, error) from error
 
-    Written under another name and linked into place, so that of two processes that begin together one wins and both
-    read the winner's key, whole.
-    """
-    if not file.exists():
+
+def _make_key(file: Path) -> None:
+    """Under a lock, so that of two processes that begin together both read the same key; moved into place whole, so that
+    one killed meanwhile leaves no half of it."""
+    folder = os.open(file.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        if file.exists():
+            return
         handle, name = tempfile.mkstemp(dir=file.parent, prefix=".key-")  # 0600 by mkstemp
-        try:
-            with os.fdopen(handle, "w", encoding="ascii") as made:
-                made.write(secrets.token_urlsafe(48) + "\n")
-                made.flush()
-                os.fsync(made.fileno())
-            with suppress(FileExistsError):
-                os.link(name, file)
-        finally:
-            Path(name).unlink()
-    _refuse_open_file(file)
-    return file.read_text(encoding="ascii").strip()
+        with os.fdopen(handle, "w", encoding="ascii") as made:
+            made.write(secrets.token_urlsafe(48) + "\n")
+            made.flush()
+            os.fsync(made.fileno())
+        Path(name).replace(file)
+    finally:
+        os.close(folder)
+
+
+def _no_key(file: Path, error: Exception) -> RefusedError:
+    return RefusedError(
+        Problem(
+            code="key-file",
+            message=f"the key file `{file}` holds no key",
+            cause=("it is not text" if isinstance(error, UnicodeDecodeError) else str(error),),
+            fix=f"put the key back that was there, or remove the file: the next command makes a new one: rm {file}",
+        )
+    )
 
 
 def _refuse_open_file(file: Path) -> None:

@@ -105,6 +105,7 @@ class Store:
         self._scripts = {name: scripts.register_script(_text(name)) for name in _SCRIPTS}
         self._names: dict[RunId, str] = {}
         self._registry: tuple[float, Sequence[WorkerInfo]] = (float("-inf"), ())
+        self._interruption: Exception | None = None
 
     @classmethod
     def connect(
@@ -133,14 +134,9 @@ class Store:
                 socket_connect_timeout=TIMEOUT,
                 retry=Retry(ConstantBackoff(0.1), 0),
             )
-        except ValueError as error:
-            problem = Problem(
-                code="redis-url",
-                message=f"`{shown}` is no address of a Redis",
-                cause=(str(error).replace(url, shown),),
-                fix="write redis://host:6379/0, rediss://host:6379/0 or unix:///path/to/redis.sock",
-            )
-            raise UnavailableError(problem) from error
+            _ = scripts.connection_pool.connection_class(**scripts.connection_pool.connection_kwargs)
+        except (ValueError, TypeError, RedisError) as error:  # TypeError: an option that the client does not know
+            raise UnavailableError(trouble.no_address(shown, str(error).replace(url, shown))) from error
         return cls(scripts, reader, shown=shown, lease=lease, clock=clock)
 
     def check(self) -> None:
@@ -256,7 +252,12 @@ class Store:
             return cast("bytes | None", self._redis.get(keys.part(name, run, "sealed")))
 
     def events(self, run: RunId, *, after: EventId = BEGINNING, block: float = 0.0) -> Sequence[AnyEvent]:
-        """At most 1,000; waits up to *block* seconds, 2 at most, for the first."""
+        """At most 1,000; waits up to *block* seconds, 2 at most, for the first.
+
+        Raises what `interrupt_watchers` was given.
+        """
+        if self._interruption is not None:
+            raise self._interruption
         name = self._name(run)
         if name is None:
             return ()
@@ -265,6 +266,13 @@ class Store:
             reply = self._reader.xread({keys.part(name, run, "events"): after}, count=1000, block=wait)
         streams = cast("list[tuple[bytes, list[tuple[bytes, Mapping[bytes, bytes]]]]]", reply)
         return [_event(entry) for _, entries in streams for entry in entries]
+
+    def interrupt_watchers(self, error: Exception | None) -> None:
+        """From now on *error* comes out of `events`; None: no more.
+
+        So a process that carries out what it watches, and cannot go on, ends where it waits for events that never come.
+        """
+        self._interruption = error
 
     def missed(self, run: RunId, *, after: EventId) -> bool:
         """Whether events after *after* may have been dropped from the stream: then only a new snapshot helps."""
@@ -410,6 +418,26 @@ class Store:
         with self._said():
             run = cast("bytes | None", self._redis.hget(f"{keys.tag(name)}:stage", "active"))
         return self._run(name, RunId(run.decode())) if run is not None else None
+
+    def local_runs(self, project: ProjectName, stage: StageName) -> Sequence[RunId]:
+        """The stage's active run and those in line, as far as only the process that made them carries them out."""
+        tag = keys.tag(keys.stage_name(project, stage))
+        with self._said():
+            batch = self._redis.pipeline(transaction=False)
+            batch.hget(f"{tag}:stage", "active")
+            batch.lrange(f"{tag}:line", 0, -1)
+            active, line = batch.execute()
+            runs = [RunId(run.decode()) for run in ([active] if active else []) + line]
+            if not runs:
+                return ()
+            for run in runs:
+                batch.hget(f"{tag}:run:{run}", "queues")
+            served = batch.execute()
+        return [
+            run
+            for run, queues in zip(runs, served, strict=True)
+            if queues is not None and any(queue.startswith(LOCAL) for queue in msgspec.json.decode(queues))
+        ]
 
     def pin_engine(
         self, project: ProjectName, stage: StageName, queue: QueueName, identity: str, *, adopt: bool = False

@@ -69,7 +69,7 @@ def in_words(error: RedisError | OSError, shown: str) -> FleetFlowError:
                     code="redis-rights",
                     message=f"the Redis user at {shown} lacks rights that FleetFlow needs",
                     cause=(text,),
-                    fix="give it the keys ff:* and the commands of the line in the operating guide",
+                    fix="give it those rights: ACL SETUSER its-name ~* &* +@all -@admin -@dangerous +info",
                 )
             )
         case BusyLoadingError():
@@ -124,12 +124,21 @@ def _replica(shown: str) -> Problem:
     )
 
 
+def no_address(shown: str, why: str) -> Problem:
+    return Problem(
+        code="redis-url",
+        message=f"`{shown}` is no address of a Redis",
+        cause=(why,),
+        fix="write redis://host:6379/0, rediss://host:6379/0 or unix:///path/to/redis.sock",
+    )
+
+
 def unknown(run: RunId) -> Problem:
     return Problem(
         code="run-not-found",
         message=f"there is no run `{run}`",
         cause=("runs are kept for 30 days, the last 50 of a stage",),
-        more="flow runs",
+        fix="look at its id again; `flow watch` without one follows the newest",
     )
 
 

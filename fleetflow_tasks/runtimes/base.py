@@ -176,6 +176,12 @@ class Runtime(Protocol):
     def remove(self, plan: Plan, step: Step, attempt: Attempt) -> Outcome:
         """A service. For `stage:prune`: what the plan does not hold (an emptied plan: the network too)."""
 
+    def tidy(self, plan: Plan, run: str) -> Outcome:
+        """What *run* prepared and did not deploy goes: called once a run has ended badly.
+
+        Only what carries this run's own mark and never started; so it does not matter whether the next run has begun.
+        """
+
     def status(self, plan: Plan) -> Sequence[ServiceStatus]:
         """What runs now, also services that the plan no longer holds."""
 

@@ -174,6 +174,26 @@ class RuntimeContract(ABC):
         assert outcome.changed
         assert self.serving(plan, "api") == old
 
+    def test_what_a_run_prepared_and_did_not_deploy_goes_when_it_is_tidied_and_nothing_else(
+        self, runtime: Runtime, project: ProjectName, mutations: Callable[[], int]
+    ) -> None:
+        plan = self.plan(project, self.service("api", "one"), self.service("seed", "job"))
+        self.carry(runtime, plan)
+        old = [self.serving(plan, name) for name in ("api", "seed")]
+        changed = self.plan(project, self.service("api", "two"), self.service("web", "one"))
+        for step in ("api:prepare", "web:prepare"):
+            done(runtime, changed, changed.step(StepId(step)), Trial(2, run="second"))
+        before = mutations()
+        for other in ("run-1", "third", ""):  # run-1 is what `carry` deployed
+            assert not runtime.tidy(changed, other).changed
+        assert mutations() == before
+
+        runtime.tidy(changed, "second")
+
+        assert {change.kind for change in runtime.diff(plan).values()} == {"none"}
+        assert [self.serving(plan, name) for name in ("api", "seed")] == old
+        assert not runtime.tidy(changed, "second").changed
+
     def test_removing_a_service_leaves_the_others(self, runtime: Runtime, project: ProjectName) -> None:
         plan = self.plan(project, self.service("api", "one"), self.service("web", "one"))
         self.carry(runtime, plan)

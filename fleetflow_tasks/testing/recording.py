@@ -8,6 +8,7 @@ of them can make, each call a line in a journal that is appended to whole. How a
 
     world/api          which run's generation made it; exists once, however often its step was carried out
     journal            one line per call: `begin api:deploy attempt=1 generation=7 pid=42`, `made`, `found`, `end`, …
+                       and `tidy <run>`
     behaviour.json     {"api:deploy": {"seconds": 3, "fail": 2, "transient": true}}
 """
 
@@ -108,6 +109,10 @@ class RecordingRuntime:
         (self._world / str(step.service)).unlink(missing_ok=True)
         return Outcome(changed=gone, text="removed" if gone else "not there")
 
+    def tidy(self, plan: Plan, run: str) -> Outcome:
+        self._append(f"tidy {run}")
+        return Outcome(changed=False, text="nothing was left")
+
     def status(self, plan: Plan) -> Sequence[ServiceStatus]:
         return [ServiceStatus(service=ServiceName(name), state="running", runtime=self.name) for name in self.world()]
 
@@ -171,8 +176,11 @@ class RecordingRuntime:
         return msgspec.json.decode(told, type=dict[str, Behaviour]).get(step.id, Behaviour())
 
     def _write(self, word: str, step: Step, text: str) -> None:
+        self._append(f"{word} {step.id} {text}".rstrip())
+
+    def _append(self, line: str) -> None:
         handle = os.open(self.folder / "journal", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            os.write(handle, f"{word} {step.id} {text}".rstrip().encode() + b"\n")
+            os.write(handle, line.encode() + b"\n")
         finally:
             os.close(handle)

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Deploying to a real Engine: what is made, kept, replaced and put back."""
 
+import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ import pytest
 from docker.api.client import APIClient
 
 from fleetflow_tasks.config.model import Healthcheck, Port, Readiness, Resources, Secret, Volume
+from fleetflow_tasks.plan.model import StepId
 from fleetflow_tasks.runtimes.base import Stopped
+from fleetflow_tasks.runtimes.docker.runtime import DockerRuntime
 from fleetflow_tasks.testing import Trial, eventually
 
 from .conftest import Stage, service
@@ -504,3 +508,69 @@ def test_a_health_check_of_the_image_is_waited_for(stage: Stage, image: Callable
     stage.up(service("api", "/bin/sh", "-c", "sleep 0.6; touch /tmp/up; exec sleep 1000", image=reference))
 
     assert stage.look("api")["State"]["Health"]["Status"] == "healthy"
+
+
+# --- what a run that ended badly had prepared
+
+
+@contextmanager
+def once_listed(act: Callable[[], object]) -> Iterator[DockerRuntime]:
+    """A runtime that has the ground changed under it: *act* happens each time it has listed containers."""
+
+    def told(_: str, path: str) -> None:
+        if "/containers/json" in path:
+            act()
+
+    runtime = DockerRuntime(os.environ, trace=told)
+    yield runtime
+    runtime.close()
+
+
+def test_what_a_run_prepared_is_tidied_with_one_look(stage: Stage, requests: list[tuple[str, str]]) -> None:
+    stage.up(service("api"), service("job", "/bin/true", job=True))
+    changed = (service("api", environment={"A": "1"}), service("web"))
+    for step in ("api:prepare", "web:prepare"):
+        stage.step(step, *changed, attempt=Trial(2, run="run-2"))
+    assert stage.containers() == {"api": "running", "api.next": "created", "job": "exited", "web": "created"}
+    requests.clear()
+
+    outcome = stage.runtime.tidy(stage.plan(*changed), "run-2")
+
+    names = f"{stage.project}-local-api.next, {stage.project}-local-web"
+    assert (outcome.changed, outcome.text) == (True, f"removed what was prepared: {names}")
+    assert stage.containers() == {"api": "running", "job": "exited"}
+    assert [method for method, _ in requests if method == "GET"] == ["GET"]
+    assert stage.runtime.tidy(stage.plan(*changed), "run-2").text == "nothing to remove"
+
+
+def test_what_the_next_run_has_started_meanwhile_is_not_tidied(stage: Stage, engine: APIClient) -> None:
+    stage.step("stage:prepare")
+    stage.step("web:prepare", service("web"), attempt=Trial(1, run="run-1"))
+    made = stage.id("web")
+
+    with once_listed(lambda: engine.start(made)) as runtime:
+        assert not runtime.tidy(stage.plan(), "run-1").changed
+
+    assert stage.containers() == {"web": "running"}
+
+
+def test_what_was_tidied_under_the_hands_of_the_next_run_is_made_again(stage: Stage) -> None:
+    stage.step("stage:prepare")
+    stage.step("web:prepare", service("web"), attempt=Trial(1, run="run-1"))
+    plan = stage.plan(service("web"))
+
+    with once_listed(lambda: stage.runtime.tidy(plan, "run-1")) as runtime:
+        outcome = runtime.deploy(plan, plan.step(StepId("web:deploy")), Trial(2))
+
+    assert outcome.changed
+    assert stage.containers() == {"web": "running"}
+    assert stage.look("web")["Config"]["Labels"]["fleetflow.run"] == "run-2"
+
+
+def test_a_service_that_was_only_prepared_is_shown_so_that_it_can_be_taken_down(stage: Stage) -> None:
+    stage.step("stage:prepare")
+    stage.step("web:prepare", service("web"))
+
+    (status,) = stage.runtime.status(stage.plan())
+
+    assert (status.service, status.state) == ("web", "stopped")

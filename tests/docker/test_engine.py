@@ -108,6 +108,33 @@ def test_an_address_that_is_none_is_said_so(of: Callable[..., DockerRuntime], no
     assert failure.value.problems[0].message == "no Docker Engine answers at nonsense://x"
 
 
+def test_ssh_without_its_module_says_what_to_install(of: Callable[..., DockerRuntime], nothing: Plan) -> None:
+    with pytest.raises(UnavailableError) as failure:
+        of({"DOCKER_HOST": "ssh://me@far"}).diff(nothing)
+
+    (problem,) = failure.value.problems
+    assert problem.message == (
+        "the Docker Engine at ssh://me@far cannot be reached: Python module `paramiko` is missing"
+    )
+    assert problem.fix == "run `pip install 'docker[ssh]'`"
+
+
+def test_certificates_that_are_not_there_are_said_in_one_line(
+    of: Callable[..., DockerRuntime], nothing: Plan, tmp_path: Path
+) -> None:
+    (tmp_path / "ca.pem").touch()
+    environ = {"DOCKER_HOST": "tcp://127.0.0.1:1", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(tmp_path)}
+
+    with pytest.raises(UnavailableError) as failure:
+        of(environ).diff(nothing)
+
+    (problem,) = failure.value.problems
+    assert problem.message == (
+        f"no TLS with the Docker Engine at tcp://127.0.0.1:1: there is no file {tmp_path}/cert.pem"
+    )
+    assert problem.cause == ("DOCKER_TLS_VERIFY asks for TLS, and DOCKER_CERT_PATH names the folder",)
+
+
 @pytest.mark.parametrize(
     ("status", "said", "transient", "retry_after"),
     [

@@ -6,6 +6,7 @@ import re
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -86,6 +87,13 @@ class Desk:
         if check and done.returncode != 0:
             pytest.fail(f"docker {' '.join(arguments)}: {done.stderr}")
         return done.stdout.strip()
+
+    def empty_redis(self) -> None:
+        """What an operator's FLUSHALL does to the embedded Redis."""
+        with socket.socket(socket.AF_UNIX) as line:
+            line.connect(str(Path(self.environ["FLEETFLOW_STATE_DIR"]) / "redis" / "redis.sock"))
+            line.sendall(b"FLUSHALL\r\n")
+            assert line.recv(64).startswith(b"+OK")
 
     def containers(self) -> list[str]:
         """Names of this project's running containers, sorted."""

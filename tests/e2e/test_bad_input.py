@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What people get wrong: one clear line with place, cause and fix, the right exit code, and nothing half-changed."""
 
+import json
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -36,6 +37,17 @@ def test_broken_kdl_points_at_the_place(desk: Desk) -> None:
     result = desk.flow("up")
 
     _fails(result, 3, "fleet.kdl:3:11: this string is never closed", "    3 |     image ", "^")
+
+
+def test_broken_kdl_is_told_as_json_too(desk: Desk) -> None:
+    desk.write('service "api" {')
+
+    result = desk.flow("validate", "--json")
+
+    document = json.loads(result.out)
+    assert result.code == 3, result
+    assert document["valid"] is False
+    assert document["problems"][0]["place"]["line"] == 2
 
 
 def test_an_unknown_stage_names_those_there_are(desk: Desk) -> None:
@@ -82,7 +94,7 @@ def test_a_port_that_a_process_holds_names_the_port_and_leaves_nothing_behind(de
         result = desk.flow("up")
 
     _fails(result, 1, "web:deploy failed on docker", f"port {port}", "fix: ")
-    assert desk.containers() == []
+    assert desk.container_ids() == []
 
 
 def test_a_port_that_another_container_holds_names_the_container(desk: Desk) -> None:
@@ -174,7 +186,7 @@ def test_a_bind_source_that_does_not_exist(desk: Desk) -> None:
     result = desk.flow("up")
 
     _fails(result, 1, "/no/such/folder", "fix: ")
-    assert desk.containers() == []
+    assert desk.container_ids() == []
 
 
 def test_a_runtime_that_this_version_does_not_bring_is_told_before_anything_is_touched(desk: Desk) -> None:
@@ -187,7 +199,8 @@ def test_a_runtime_that_this_version_does_not_bring_is_told_before_anything_is_t
 
 
 @pytest.mark.parametrize(
-    "arguments", [["upp"], ["up", "--var", "novalue"], ["up", "a", "--stage=b"], ["watch", "--bad"]]
+    "arguments",
+    [["upp"], ["up", "--var", "novalue"], ["up", "a", "--stage=b"], ["watch", "--bad"], ["up", "-C", "fleet.kdl"]],
 )
 def test_usage_errors_leave_with_two(desk: Desk, arguments: list[str]) -> None:
     result = desk.flow(*arguments)

@@ -124,6 +124,34 @@ def test_a_submit_with_a_key_that_was_used_finds_its_run(desk: Desk) -> None:
     assert desk.flow("watch", first["run"]["id"]).code == 0
 
 
+def test_a_key_that_was_used_for_another_plan_is_refused_and_no_success_is_told_for_work_never_done(desk: Desk) -> None:
+    desk.write(SLOW)
+    desk.start("worker", "docker").until("worker.ready")
+    assert desk.flow("submit", "--wait", "--idempotency-key=job-8").code == 0
+    desk.write(SLOW.replace("sleep 4", "sleep 3"))
+
+    again = desk.flow("submit", "--wait", "--idempotency-key=job-8")
+
+    assert again.code == 5, again
+    assert "the idempotency key belongs to run" in again.err
+    assert "succeeded" not in again.out
+
+
+def test_a_watcher_whose_redis_was_emptied_says_so_and_ends(desk: Desk) -> None:
+    desk.write(SLOW)
+    worker = desk.start("worker", "docker")
+    worker.until("worker.ready")
+    submitted = desk.start("submit", "--wait")
+    submitted.until(r"api: deploy started")
+
+    desk.empty_redis()
+    result = submitted.wait(30)
+
+    assert result.code == 4, result
+    assert "is not there any more" in result.out
+    assert f"{desk.project}-local-db" in desk.containers()
+
+
 def test_a_busy_stage_is_waited_for_or_refused_as_asked(desk: Desk) -> None:
     desk.write(SLOW)
     desk.start("worker", "docker").until("worker.ready")

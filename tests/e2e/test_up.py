@@ -26,6 +26,17 @@ service "web" {{
 stage "local" {{ service "db"; service "web" }}
 """
 
+SLOWLY = f"""
+service "slow" {{
+    image "{BASE}"
+    command "sh" "-c" "sleep 3; touch /ready; exec sleep 1000"
+    docker {{ init #true }}
+    healthcheck {{ test "CMD" "test" "-f" "/ready"; interval 1; retries 30 }}
+}}
+service "after" {{ image "{BASE}"; depends_on "slow"; command "sleep" "1000"; docker {{ init #true }} }}
+stage "local" {{ service "slow"; service "after" }}
+"""
+
 
 def _port(desk: Desk) -> str:
     return desk.docker("port", f"{desk.project}-local-web", "8080/tcp").splitlines()[0].rpartition(":")[2]
@@ -191,18 +202,7 @@ def test_a_failed_job_skips_its_dependants_and_says_so(desk: Desk) -> None:
 
 
 def test_ctrl_c_lets_what_has_begun_end_and_begins_nothing_new(desk: Desk) -> None:
-    desk.write(
-        f"""
-        service "slow" {{
-            image "{BASE}"
-            command "sh" "-c" "sleep 3; touch /ready; exec sleep 1000"
-            docker {{ init #true }}
-            healthcheck {{ test "CMD" "test" "-f" "/ready"; interval 1; retries 30 }}
-        }}
-        service "after" {{ image "{BASE}"; depends_on "slow"; command "sleep" "1000"; docker {{ init #true }} }}
-        stage "local" {{ service "slow"; service "after" }}
-        """
-    )
+    desk.write(SLOWLY)
     run = desk.start("up")
     run.until(r"slow: deploy started")
 
@@ -213,6 +213,35 @@ def test_ctrl_c_lets_what_has_begun_end_and_begins_nothing_new(desk: Desk) -> No
     assert "Ctrl-C again leaves now" in result.out, result
     assert re.search(r"^cancelled in", result.out, re.MULTILINE), result
     assert desk.containers() == [f"{desk.project}-local-slow"]
+
+
+def test_sigterm_is_ctrl_c_from_somewhere_else(desk: Desk) -> None:
+    desk.write(SLOWLY)
+    run = desk.start("up")
+    run.until(r"slow: deploy started")
+
+    run.process.send_signal(signal.SIGTERM)
+    result = run.wait()
+
+    assert result.code == 6, result
+    assert "stopping: what has begun comes to its end" in result.out, result
+    assert desk.containers() == [f"{desk.project}-local-slow"]
+
+
+def test_ctrl_c_twice_leaves_at_once_and_the_next_up_goes_on(desk: Desk) -> None:
+    desk.write(SLOWLY)
+    run = desk.start("up")
+    run.until(r"slow: deploy started")
+
+    run.process.send_signal(signal.SIGINT)
+    run.until(r"stopping: ")
+    run.process.send_signal(signal.SIGINT)
+    result = run.wait(10)
+    again = desk.flow("up")
+
+    assert result.code == 130, result
+    assert again.code == 0, again
+    assert desk.containers() == [f"{desk.project}-local-after", f"{desk.project}-local-slow"]
 
 
 def test_an_up_that_was_killed_does_not_stand_in_the_way_of_the_next_one(desk: Desk) -> None:

@@ -2,8 +2,10 @@
 """The Redis that `flow` starts for itself: shared, private, and never in the way of the next one."""
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from fleetflow_tasks.engine.embedded import answers, embedded_server, socket_path
+from fleetflow_tasks.engine.embedded import answers, embedded_server, is_up, socket_path
 from fleetflow_tasks.engine.model import WorkerId
 from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.errors import RefusedError, UnavailableError
@@ -136,6 +138,42 @@ def test_a_server_killed_is_replaced_by_the_next_user(tmp_path: Path) -> None:
 
         with embedded_server(tmp_path, silent) as again:
             check(again)
+
+
+def test_a_server_that_is_stopped_for_a_while_is_waited_for_not_doubled(tmp_path: Path) -> None:
+    said: list[str] = []
+    with embedded_server(tmp_path, silent) as url:
+        pid = _pid(url)
+        os.kill(pid, signal.SIGSTOP)
+        threading.Timer(3, os.kill, [pid, signal.SIGCONT]).start()
+        assert is_up(tmp_path)
+
+        with embedded_server(tmp_path, said.append) as again:
+            assert (again, _pid(again)) == (url, pid)
+
+    assert said == []
+    assert not is_up(tmp_path)
+
+
+def test_a_server_that_ends_while_it_is_waited_for_is_replaced(tmp_path: Path) -> None:
+    with user(tmp_path) as first:
+        pid = _pid(f"unix://{socket_of(tmp_path)}")
+        os.kill(pid, signal.SIGSTOP)
+        threading.Timer(2, os.kill, [pid, signal.SIGKILL]).start()
+
+        with embedded_server(tmp_path, silent) as url:
+            assert _pid(url) != pid
+
+        leave(first)
+
+
+def test_a_lock_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    (tmp_path / "redis" / "users.lock").mkdir(parents=True)
+
+    with pytest.raises(UnavailableError) as refused, embedded_server(tmp_path, silent):
+        pass
+
+    assert str(tmp_path / "redis" / "users.lock") in refused.value.problems[0].message
 
 
 def test_many_that_begin_at_once_get_one_server(tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from fleetflow_tasks.engine.model import Hint, RunId, StepState, WorkerId, Worke
 from fleetflow_tasks.engine.retry import backoff, retry_in
 from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.errors import PlanError, Problem, UnavailableError
-from fleetflow_tasks.plan.codec import Keys, parse_key
+from fleetflow_tasks.plan.codec import Keys, parse_key, seal
 from fleetflow_tasks.plan.model import Plan, QueueName, StepId
-from fleetflow_tasks.runtimes.base import DeployError, Runtime, StaleError
+from fleetflow_tasks.runtimes.base import DeployError, Outcome, Runtime, StaleError
 from fleetflow_tasks.testing import eventually
 from fleetflow_tasks.testing.recording import Behaviour, RecordingRuntime
 from tests.engine.conftest import BINARIES, Server, plan_of, running
@@ -154,6 +154,63 @@ def test_a_runtime_that_is_not_there_fails_the_step_in_its_words(bed: Bed) -> No
     problem = bed.stored(run).problem
     assert problem is not None
     assert problem.message == "no runtime is called `docker`"
+
+
+def test_the_step_that_ends_a_run_badly_sees_to_what_the_run_leaves_behind(bed: Bed) -> None:
+    bed.world.behave(db__deploy=Behaviour(fail=-1, transient=False))
+    run = bed.submit()
+
+    bed.execute(run)
+
+    assert bed.world.journal()[-1] == f"tidy {run}"
+
+
+def test_a_run_that_goes_on_or_went_well_is_left_as_it_is(bed: Bed) -> None:
+    bed.world.behave(api__deploy=Behaviour(fail=-1, transient=False))
+    run, well = bed.submit(), bed.submit(plan_of("db:deploy", stage="dev"))
+
+    for step in ("db:deploy", "api:deploy"):
+        bed.execute(run, step)
+    bed.execute(well)
+
+    assert [line for line in bed.world.journal() if line.startswith("tidy")] == []
+
+
+def test_a_runtime_that_cannot_tidy_changes_nothing_of_the_end(bed: Bed, tmp_path: Path) -> None:
+    class Untidy(RecordingRuntime):
+        def tidy(self, plan: Plan, run: str) -> Outcome:
+            raise ZeroDivisionError("nobody foresaw this")
+
+    bed.runtimes = lambda _: Untidy(tmp_path)
+    bed.world.behave(db__deploy=Behaviour(fail=-1, transient=False))
+    run = bed.submit()
+
+    state = bed.execute(run)
+
+    assert state is not None
+    assert state.status == bed.stored(run).status == "failed"
+
+
+def test_a_plan_that_cannot_be_read_fails_the_step(bed: Bed) -> None:
+    run = new_run_id()
+    bed.store.submit(run, SHOP, b'{"schema": "one"}\nnothing', actor="tests")
+
+    bed.execute(run)
+
+    assert bed.stored(run).status == "failed"
+    assert bed.stored(run).problem is not None
+
+
+def test_a_step_that_is_not_in_its_plan_is_a_bug_that_the_step_tells(bed: Bed) -> None:
+    run = new_run_id()
+    bed.store.submit(run, SHOP, seal(plan_of("web:deploy"), KEYS, run), actor="tests")
+
+    bed.execute(run)
+
+    problem = bed.stored(run).problem
+    assert problem is not None
+    assert (problem.code, problem.message) == ("bug", "a mistake in FleetFlow: KeyError: 'db:deploy'")
+    assert problem.cause == ("the traceback is in the log of the worker",)
 
 
 def test_a_hint_that_cannot_be_sent_takes_nothing_from_the_step(bed: Bed) -> None:

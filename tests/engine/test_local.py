@@ -2,21 +2,24 @@
 """`flow up`: a run carried out in this process, beside others that do the same, and after some that were killed."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Self
 
 import pytest
+import redis
 
-from fleetflow_tasks.engine.local import run_here, until_ended
-from fleetflow_tasks.engine.model import Run, RunId, Submitted, new_run_id
+from fleetflow_tasks.engine.local import Follow, run_here
+from fleetflow_tasks.engine.model import RUN_ENDS, EventId, Run, RunId, Submitted, new_run_id
 from fleetflow_tasks.engine.settings import Settings
 from fleetflow_tasks.engine.store import Store
-from fleetflow_tasks.errors import RefusedError
+from fleetflow_tasks.errors import Bug, RefusedError
 from fleetflow_tasks.plan.codec import Keys, parse_key
 from fleetflow_tasks.plan.model import Plan, QueueName
 from fleetflow_tasks.testing import eventually
@@ -37,6 +40,18 @@ from tests.engine.test_local import Here
 with Here(sys.argv[1], Path(sys.argv[2])) as here:
     print(here.up(run=sys.argv[3], only=sys.argv[4]).status, flush=True)
 """
+
+
+def until_ended(store: Store) -> Follow:
+    """A follower that shows nothing."""
+
+    def follow(submitted: Submitted) -> None:
+        last = EventId("0-0")
+        while (found := store.run(submitted.run.id)) is not None and found.status not in RUN_ENDS:
+            for event in store.events(submitted.run.id, after=last, block=0.5):
+                last = event.id
+
+    return follow
 
 
 class Here:
@@ -68,6 +83,15 @@ class Here:
             actor="tests",
             **{"follow": until_ended(self.store)} | options,  # type: ignore[arg-type]  # the options of one call
         )
+
+    def tidied(self) -> list[str]:
+        """The runs whose leftovers were seen to."""
+        return [line.removeprefix("tidy ") for line in self.world.journal() if line.startswith("tidy ")]
+
+    def status(self, run: RunId) -> str:
+        found = self.store.run(run)
+        assert found is not None
+        return found.status
 
     def process(self, run: RunId, step: str = "db:deploy") -> "subprocess.Popen[str]":
         """The same in a process of its own."""
@@ -195,6 +219,118 @@ def test_a_process_killed_in_the_middle_does_not_hold_up_the_next_one(here: Here
     before = here.store.run(killed)
     assert before is not None
     assert before.status == "cancelled"
+
+
+def test_a_process_killed_while_another_waits_behind_it_does_not_hold_that_one_up(here: Here) -> None:
+    here.world.behave(db__deploy=Behaviour(seconds=60))
+    killed, waiting = new_run_id(), new_run_id()
+    ended: list[Run] = []
+    second = threading.Thread(target=lambda: ended.append(here.up(run=waiting)))
+    with here.process(killed) as first:
+        eventually(lambda: here.world.count("begin", "db:deploy") > 0, 30)
+        second.start()
+        eventually(lambda: (found := here.store.run(waiting)) and found.status == "queued")
+        here.world.behave()
+        first.kill()
+
+    second.join(20)
+
+    assert [run.status for run in ended] == ["succeeded"]
+    assert here.status(killed) == "cancelled"
+
+
+def test_a_process_that_is_stopped_for_a_while_keeps_its_run(one: Here) -> None:
+    one.world.behave(db__deploy=Behaviour(seconds=1))
+    stopped = new_run_id()
+    with one.process(stopped) as first:
+        eventually(lambda: one.world.count("begin", "db:deploy") > 0, 30)
+        first.send_signal(signal.SIGSTOP)
+        threading.Timer(3, first.send_signal, [signal.SIGCONT]).start()
+
+        second = one.up()
+
+        assert first.communicate(timeout=60)[0] == "succeeded\n"
+    assert second.status == "succeeded"
+
+
+@pytest.mark.parametrize("behaviour", [Behaviour(fail=-1, transient=False), Behaviour(crash=True)])
+def test_after_a_run_that_failed_its_leftovers_are_seen_to_once(one: Here, behaviour: Behaviour) -> None:
+    one.world.behave(db__deploy=behaviour)
+
+    run = one.up()
+
+    assert run.status == "failed"
+    assert one.tidied() == [run.id]
+
+
+def test_after_a_run_that_went_well_nothing_is_left_to_see_to(one: Here) -> None:
+    one.up()
+
+    assert one.tidied() == []
+
+
+def test_a_run_that_ends_by_its_cancel_is_seen_to_as_well(one: Here) -> None:
+    one.world.behave(db__deploy=Behaviour(seconds=2))
+    with one.process(new_run_id()) as other:
+        eventually(lambda: one.world.count("begin", "db:deploy") > 0, 30)
+
+        run = one.up(follow=_interrupted(one, iter([KeyboardInterrupt()])))
+
+        other.communicate(timeout=60)
+    assert one.tidied() == [run.id]
+
+
+def test_a_bug_in_a_step_is_told_with_the_file_that_holds_its_traceback(
+    one: Here, capfd: pytest.CaptureFixture[str]
+) -> None:
+    one.world.behave(db__deploy=Behaviour(crash=True))
+
+    run = one.up()
+
+    snapshot = one.store.snapshot(run.id)
+    assert snapshot is not None
+    log = one.folder / "flow.log"
+    assert [step.problem.cause for step in snapshot.steps if step.status == "failed" and step.problem] == [
+        (f"the traceback is in {log}",)
+    ]
+    assert "ZeroDivisionError: nobody foresaw this" in log.read_text()
+    assert log.stat().st_mode & 0o777 == 0o600
+    assert capfd.readouterr().err == ""
+
+
+def test_a_log_that_cannot_be_written_disturbs_nothing(one: Here, capfd: pytest.CaptureFixture[str]) -> None:
+    (one.folder / "flow.log").mkdir()
+    one.world.behave(db__deploy=Behaviour(crash=True))
+
+    assert one.up().status == "failed"
+    assert capfd.readouterr().err == ""
+
+
+def test_a_run_that_went_well_writes_no_log(one: Here) -> None:
+    one.up()
+
+    assert not (one.folder / "flow.log").exists()
+
+
+@pytest.mark.parametrize("key", ["line", "run:{run}:leases", "run:{run}:answers"])
+def test_what_nobody_foresaw_in_a_thread_ends_the_run_with_its_reason(one: Here, key: str) -> None:
+    """A key that holds what it must not: who looks after the stage, renews or ends a step stumbles over it."""
+    one.world.behave(db__deploy=Behaviour(seconds=60), api__deploy=Behaviour(seconds=1))
+
+    def follow(submitted: Submitted) -> None:
+        eventually(lambda: one.world.count("begin", "api:deploy") > 0, 30)
+        with closing(redis.Redis.from_url(one.url)) as client:
+            client.set(f"ff:{{shop/local}}:{key.format(run=submitted.run.id)}", "spoiled")
+        until_ended(one.store)(submitted)
+
+    began = time.monotonic()
+    with pytest.raises(Bug, match=r"refused a command of ours: .*WRONGTYPE") as raised:
+        one.up(plan_of("db:deploy", "api:deploy"), follow=follow)
+
+    assert time.monotonic() - began < 20
+    assert raised.value.problems[0].cause == (f"the traceback is in {one.folder / 'flow.log'}",)
+    assert "WRONGTYPE" in (one.folder / "flow.log").read_text()
+    assert list(one.store.workers()) == []
 
 
 def test_interrupted_once_it_begins_nothing_new_and_lets_what_runs_come_to_its_end(one: Here) -> None:

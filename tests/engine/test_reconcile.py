@@ -2,14 +2,15 @@
 """One pass of the reconciler: what it gives back, what it sends again, and when it keeps its hands off."""
 
 import os
-import socket
+import subprocess
+import sys
 import time
 from contextlib import closing
 
 import pytest
 import redis
 
-from fleetflow_tasks.engine.abandoned import give_up_abandoned, local_queue
+from fleetflow_tasks.engine.abandoned import birth, give_up_abandoned, local_queue
 from fleetflow_tasks.engine.model import Claim, Hint, RunId, WorkerId, WorkerInfo, new_run_id
 from fleetflow_tasks.engine.publish import publisher
 from fleetflow_tasks.engine.reconcile import Memory, Reconciler, look_around, tick
@@ -22,6 +23,7 @@ from tests.engine.conftest import BINARIES, Clock, plan_of, running
 
 DOCKER = QueueName("docker")
 SHOP = plan_of("db:deploy", "api:deploy <- db:deploy")
+NOBODY = 2**22 + 1  # no process has this number
 KEYS = Keys(current=parse_key("a key of the tests, long enough to be one"))
 
 
@@ -48,8 +50,8 @@ class Bed:
         return claim
 
 
-def info(name: str, queue: QueueName = DOCKER, *, pid: int = 1, host: str = "elsewhere") -> WorkerInfo:
-    return WorkerInfo(id=WorkerId(name), host=host, pid=pid, queues=(queue,), slots=8)
+def info(name: str, queue: QueueName = DOCKER, *, pid: int = 1, birth: str = "") -> WorkerInfo:
+    return WorkerInfo(id=WorkerId(name), host="somewhere", pid=pid, birth=birth, queues=(queue,), slots=8)
 
 
 @pytest.fixture
@@ -152,7 +154,7 @@ def test_one_of_two_reconcilers_acts_and_the_other_takes_over_when_it_ends(url: 
 
 
 def test_a_run_whose_process_is_gone_is_cancelled_and_the_next_one_begins(store: Store) -> None:
-    gone = _local_run(store, pid=2**22 + 1)
+    gone = _local_run(store, pid=NOBODY)
     claim = store.claim(gone, StepId("db:deploy"), worker=WorkerId("gone"), nonce="1", schema=SCHEMA)
     assert isinstance(claim, Claim)
     waiting = store.submit(new_run_id(), SHOP, b"sealed", actor="tests").run
@@ -183,9 +185,84 @@ def test_a_run_of_workers_is_never_abandoned(store: Store) -> None:
     assert give_up_abandoned(store, SHOP.project, SHOP.stage) == ()
 
 
-def _local_run(store: Store, *, pid: int) -> RunId:
+def test_a_run_whose_process_has_left_is_given_up(store: Store) -> None:
+    run = _local_run(store, pid=os.getpid())
+    store.leave(WorkerId(f"up {run}"))
+
+    give_up_abandoned(store, SHOP.project, SHOP.stage)
+
+    assert _status(store, run) == "cancelled"
+
+
+def test_another_process_that_got_the_number_of_the_dead_one_does_not_stand_for_it(store: Store) -> None:
+    run = _local_run(store, pid=os.getpid(), born=birth(os.getpid()) + "0")
+
+    give_up_abandoned(store, SHOP.project, SHOP.stage)
+
+    assert _status(store, run) == "cancelled"
+
+
+def test_a_process_here_that_lives_is_believed_however_long_it_is_silent(store: Store, clock: Clock) -> None:
+    run = _local_run(store, pid=os.getpid())
+    clock.advance(600)
+
+    give_up_abandoned(store, SHOP.project, SHOP.stage)
+
+    assert _status(store, run) == "running"
+
+
+def test_a_process_elsewhere_is_given_up_when_it_was_silent_for_long(store: Store, clock: Clock) -> None:
+    """Its number may be that of nobody here: a container counts its own."""
+    run = _local_run(store, pid=NOBODY, born="another machine 1")
+
+    clock.advance(50)
+    give_up_abandoned(store, SHOP.project, SHOP.stage)
+    assert _status(store, run) == "running"
+    clock.advance(20)
+    give_up_abandoned(store, SHOP.project, SHOP.stage)
+    assert _status(store, run) == "cancelled"
+
+
+def test_after_an_outage_silence_proves_nothing_and_a_dead_number_does(bed: Bed, clock: Clock) -> None:
+    here, elsewhere = (
+        _local_run(bed.store, pid=NOBODY, stage="local"),
+        _local_run(bed.store, pid=NOBODY, stage="dev", born="another machine 1"),
+    )
+    clock.advance(600)
+    bed.memory = bed.memory.after_outage(lease=30)
+
+    bed.tick()
+
+    assert (_status(bed.store, here), _status(bed.store, elsewhere)) == ("cancelled", "running")
+
+
+def test_a_run_of_workers_behind_one_whose_process_was_killed_begins_within_a_pass(bed: Bed) -> None:
+    gone = _local_run(bed.store, pid=NOBODY)
+    waiting = bed.submit()
+
+    assert bed.tick() == ["db:deploy"]
+
+    assert (_status(bed.store, gone), _status(bed.store, waiting)) == ("cancelled", "running")
+
+
+def test_a_zombie_does_not_live() -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    eventually(lambda: birth(process.pid) == "")
+    process.wait()
+
+    assert birth(process.pid) == ""
+    assert birth(os.getpid()) == birth(os.getpid()) != ""
+
+
+def _status(store: Store, run: RunId) -> str:
+    found = store.run(run)
+    assert found is not None
+    return found.status
+
+
+def _local_run(store: Store, *, pid: int, born: str = birth(os.getpid()), stage: str = "local") -> RunId:
     run = new_run_id()
-    store.beat(info("flow up", local_queue(run), pid=pid, host=socket.gethostname()))
-    plan = plan_of(f"db:deploy queue={local_queue(run)}")
+    store.beat(info(f"up {run}", local_queue(run), pid=pid, birth=born))
+    plan = plan_of(f"db:deploy queue={local_queue(run)}", stage=stage)
     store.submit(run, plan, seal(plan, KEYS, run), actor="tests")
     return run

@@ -9,7 +9,7 @@ import pytest
 
 from fleetflow_tasks.engine.app import broker_url
 from fleetflow_tasks.engine.settings import from_environ, is_private, state_folder
-from fleetflow_tasks.errors import ConfigError, FleetFlowError, RefusedError
+from fleetflow_tasks.errors import ConfigError, FleetFlowError, RefusedError, UnavailableError
 from fleetflow_tasks.plan.codec import parse_key
 
 ROOT = Path(__file__).parents[2]
@@ -97,6 +97,52 @@ def test_what_is_no_address_is_said_to_be_none(url: str, tmp_path: Path) -> None
         from_environ({"FLEETFLOW_STATE_DIR": str(tmp_path), "FLEETFLOW_REDIS_URL": url})
 
     assert refused.value.problems[0].message.startswith("FLEETFLOW_REDIS_URL is no address of a Redis: ")
+
+
+def test_more_than_two_keys_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        from_environ({"FLEETFLOW_STATE_DIR": str(tmp_path), "FLEETFLOW_KEY": f"{KEY},{OLD},{KEY}"})
+
+    assert refused.value.problems[0].message == "FLEETFLOW_KEY holds 3 keys, and two are the most"
+
+
+@pytest.mark.parametrize(("content", "why"), [(b"\xff\xfe\x00", "it is not text"), (b"", "the key has 0 characters")])
+def test_a_key_file_without_a_key_is_named(content: bytes, why: str, tmp_path: Path) -> None:
+    environ = {"FLEETFLOW_STATE_DIR": str(tmp_path)}
+    from_environ(environ)
+    (tmp_path / "key").write_bytes(content)
+
+    with pytest.raises(RefusedError) as refused:
+        from_environ(environ)
+
+    problem = refused.value.problems[0]
+    assert problem.message == f"the key file `{tmp_path / 'key'}` holds no key"
+    assert problem.cause[0].startswith(why)
+
+
+def test_a_key_that_cannot_be_read_is_said_in_words(tmp_path: Path) -> None:
+    (tmp_path / "key").mkdir(mode=0o700)
+
+    with pytest.raises(UnavailableError) as refused:
+        from_environ({"FLEETFLOW_STATE_DIR": str(tmp_path)})
+
+    assert refused.value.problems[0].message == f"the state folder cannot be used: `{tmp_path / 'key'}`: Is a directory"
+
+
+def test_a_folder_in_which_no_key_can_be_made_is_said_in_words() -> None:
+    with pytest.raises(UnavailableError) as refused:
+        from_environ({"FLEETFLOW_STATE_DIR": "/proc/self/fd"})
+
+    problem = refused.value.problems[0]
+    assert problem.message.startswith("the state folder cannot be used: `/proc/self/fd/key`: ")
+    assert "FLEETFLOW_STATE_DIR" in problem.fix
+
+
+def test_a_home_that_cannot_be_found_is_said_in_words() -> None:
+    with pytest.raises(UnavailableError) as refused:
+        state_folder({"FLEETFLOW_STATE_DIR": "~nosuch-user/x"})
+
+    assert "FLEETFLOW_STATE_DIR" in refused.value.problems[0].fix
 
 
 def test_a_short_key_is_refused_with_the_way_to_a_long_one(tmp_path: Path) -> None:

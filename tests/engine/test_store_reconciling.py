@@ -181,7 +181,7 @@ def test_watchers_are_told_once_that_nobody_serves_a_queue(driver: Driver, store
         store.due(run.project, run.stage)
         clock.advance(TELL)
 
-    assert driver.told(run.id).splitlines()[3:] == ["noted: no worker serves queue `docker.web1`"]
+    assert driver.told(run.id).splitlines()[3:] == ["noted: no worker serves the queue `docker.web1`"]
 
 
 def test_a_step_that_no_worker_comes_for_fails_and_names_its_queue(driver: Driver, store: Store, clock: Clock) -> None:
@@ -194,7 +194,7 @@ def test_a_step_that_no_worker_comes_for_fails_and_names_its_queue(driver: Drive
     assert driver.states(run.id) == lines("a:deploy failed", "b:deploy skipped", "c:deploy ready")
     problem = driver.state(run.id, "a:deploy").problem
     assert problem is not None
-    assert problem.message == "no worker serves queue `docker.web1`"
+    assert problem.message == "no worker serves the queue `docker.web1`"
     assert problem.cause == ("none for 600 s",)
 
 

@@ -69,6 +69,14 @@ def test_an_address_that_is_none_is_said() -> None:
     assert "s3cr3t" not in repr(problem)
 
 
+def test_an_option_in_the_address_that_nobody_knows_is_said() -> None:
+    problem = trouble(lambda: Store.connect("redis://eve:s3cr3t@host/0?foo=bar"))
+
+    assert (problem.code, problem.message) == ("redis-url", "`redis://host/0` is no address of a Redis")
+    assert "foo" in problem.cause[0]
+    assert "s3cr3t" not in repr(problem)
+
+
 def test_a_wrong_password_is_said_as_such(own: Server) -> None:
     with admin(own) as client:
         client.config_set("requirepass", "right")

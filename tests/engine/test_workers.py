@@ -25,6 +25,7 @@ from fleetflow_tasks.plan.model import Plan, StepId
 from fleetflow_tasks.testing import eventually
 from fleetflow_tasks.testing.recording import Behaviour, RecordingRuntime
 from tests.engine.conftest import BINARIES, Server, plan_of, running
+from tests.engine.test_local import Here
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("worker_process.py")
@@ -491,6 +492,22 @@ def test_a_run_stored_without_a_worker_is_carried_out_when_one_comes(one_bed: Be
     bed.worker()
 
     assert bed.ended(run) == "succeeded"
+
+
+def test_a_run_behind_a_killed_flow_up_begins_when_that_is_gone(one_bed: Bed) -> None:
+    bed = one_bed
+    bed.world.behave(db__deploy=Behaviour(seconds=60))
+    bed.worker()
+    killed = new_run_id()
+    with Here(bed.url, bed.folder) as here, here.process(killed) as up:
+        eventually(bed.began("db:deploy"), 30)
+        waiting = bed.submit()
+        assert bed.store.run(waiting) is not None
+        bed.world.behave()
+        up.kill()
+
+    assert bed.ended(waiting, within=20) == "succeeded"
+    assert bed.ended(killed) == "cancelled"
 
 
 def test_a_newer_plan_is_left_to_newer_workers(one_bed: Bed) -> None:

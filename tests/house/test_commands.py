@@ -4,6 +4,8 @@
 import re
 from pathlib import Path
 
+from fleetflow_tasks.cli.main import COMMANDS
+
 
 def test_every_target_says_what_it_does(root: Path) -> None:
     makefile = (root / "Makefile").read_text(encoding="utf-8")
@@ -29,6 +31,7 @@ def test_ci_runs_what_a_person_runs(root: Path) -> None:
 
     assert "set -e" in run
     assert run.rstrip().endswith("make check")
+    assert "export CI=true" in run
 
 
 def test_every_script_is_looked_at_by_shellcheck(root: Path, kept: tuple[str, ...]) -> None:
@@ -47,3 +50,16 @@ def test_every_script_may_be_executed(root: Path, kept: tuple[str, ...]) -> None
 
     assert scripts
     assert not_executable == []
+
+
+def test_every_command_that_a_message_names_exists(root: Path, kept: tuple[str, ...]) -> None:
+    """`more: flow logs api` is only of use where there is a `flow logs`."""
+    named = {
+        (name, word)
+        for name in kept
+        if name.startswith("fleetflow_tasks/") and name.endswith((".py", ".lua"))
+        for word in re.findall(r"[\"'`]flow ([a-z]+)", (root / name).read_text(encoding="utf-8"))
+    }
+
+    assert {word for _, word in named} >= {"logs", "watch", "worker"}
+    assert sorted((name, word) for name, word in named if word not in COMMANDS) == []

@@ -11,13 +11,15 @@ if again then return again end
 local active = redis.call('HGET', base .. ':stage', 'active')
 local run = active and run_of(active)
 
+local START = 'start one, with the same Redis and key: flow worker '
+
 local function awaited(queue)
   return redis.call('EXISTS', run.key .. ':ready:' .. queue, run.key .. ':hinted:' .. queue) > 0
 end
 
 local function fail_unserved(queue, since)
-  local trouble = problem('no-worker', 'error', 'no worker serves queue `' .. queue .. '`',
-    'none for ' .. integer(math.floor(now - since)) .. ' s', 'start one that serves `' .. queue .. '`')
+  local trouble = problem('no-worker', 'error', 'no worker serves the queue `' .. queue .. '`',
+    'none for ' .. integer(math.floor(now - since)) .. ' s', START .. queue)
   for _, part in ipairs({':hinted:', ':ready:'}) do
     for _, id in ipairs(redis.call('ZRANGE', run.key .. part .. queue, 0, -1)) do
       local step = step_of(run, id)
@@ -46,8 +48,8 @@ local function watch(queue)
   if now - since >= argument.patience then
     fail_unserved(queue, since)
   elseif now - since >= argument.tell and redis.call('HSETNX', run.key, 'told:' .. queue, 1) == 1 then
-    emit(run, 'noted', '"problem":' .. problem('no-worker', 'warning', 'no worker serves queue `' .. queue .. '`', nil,
-      'start one that serves `' .. queue .. '`'))
+    emit(run, 'noted', '"problem":' .. problem('no-worker', 'warning', 'no worker serves the queue `' .. queue .. '`', nil,
+      START .. queue))
   end
 end
 

@@ -7,12 +7,14 @@ later. Whether a failure may pass by itself is decided here and nowhere else.
 """
 
 import json
+import os
 import queue
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +107,16 @@ def _connected(endpoint: Endpoint, trace: Trace | None) -> "Client":
             )
         ) from missing
 
+    if endpoint.url.startswith("ssh://") and find_spec("paramiko") is None:
+        raise UnavailableError(
+            Problem(
+                code="ssh-not-installed",
+                message=f"the Docker Engine at {endpoint.url} cannot be reached: Python module `paramiko` is missing",
+                cause=(f"{endpoint.origin} names an Engine behind ssh, and Docker's SDK needs that module for it",),
+                fix="run `pip install 'docker[ssh]'`",
+            )
+        )
+
     def session(version: str) -> Any:
         return APIClient(
             base_url=endpoint.url,
@@ -149,6 +161,18 @@ def _tls(endpoint: Endpoint) -> Any:
     from docker.tls import TLSConfig
 
     folder = Path(endpoint.certificates)
+    for path in (folder / name for name in ("ca.pem", "cert.pem", "key.pem")):
+        if not os.path.isfile(path):  # noqa: PTH113  (`Path.is_file` fails where it may not look)
+            raise UnavailableError(
+                Problem(
+                    code="engine-certificates",
+                    message=f"no TLS with the Docker Engine at {endpoint.url}: there is no file {path}",
+                    cause=(f"the folder was named by {endpoint.origin}",)
+                    if endpoint.origin.startswith("docker context")
+                    else ("DOCKER_TLS_VERIFY asks for TLS, and DOCKER_CERT_PATH names the folder",),
+                    fix="put ca.pem, cert.pem and key.pem there, or name the folder that holds them",
+                )
+            )
     return TLSConfig(
         client_cert=(str(folder / "cert.pem"), str(folder / "key.pem")), ca_cert=str(folder / "ca.pem"), verify=True
     )

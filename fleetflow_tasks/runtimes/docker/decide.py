@@ -234,6 +234,11 @@ def superfluous(wanted: Collection[ServiceName], containers: Sequence[Container]
     )
 
 
+def unstarted(run: str, containers: Sequence[Container]) -> tuple[Container, ...]:
+    """Which of *containers* that run prepared and nobody has ever started."""
+    return tuple(container for container in containers if container.state == "created" and container.mark.run == run)
+
+
 def newer(containers: Sequence[Container], generation: int) -> Container | None:
     """One that a later run than *generation* made: this run is stale and must not touch anything."""
     return next((container for container in containers if container.mark.generation > generation), None)

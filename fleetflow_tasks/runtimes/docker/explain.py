@@ -52,7 +52,8 @@ def unready(service: ResolvedService, state: State | None, lines: Sequence[str],
     if state is not None:
         cause += [f"the Engine says: {state.error}"] if state.error else []
         cause += [f"the health check's last output: {_one_line(state.output)}"] if state.output else []
-    cause += [f"its last {len(lines)} lines:", *(f"  {line}" for line in lines)] if lines else ["it wrote nothing"]
+    last = "its last line:" if len(lines) == 1 else f"its last {len(lines)} lines:"
+    cause += [last, *(f"  {line}" for line in lines)] if lines else ["it wrote nothing"]
     return Problem(
         code="not-ready",
         message=f"`{service.name}` did not become ready: {why}"

@@ -31,7 +31,7 @@ from fleetflow_tasks.runtimes.docker import check as checks
 from fleetflow_tasks.runtimes.docker import explain, observe
 from fleetflow_tasks.runtimes.docker.addresses import cut
 from fleetflow_tasks.runtimes.docker.client import Client, EngineError, Trace, connect
-from fleetflow_tasks.runtimes.docker.decide import decide, newer, prepared, removed, superfluous
+from fleetflow_tasks.runtimes.docker.decide import decide, newer, prepared, removed, superfluous, unstarted
 from fleetflow_tasks.runtimes.docker.desired import ADDRESSES, COMPOSE, Definition, definition, rendered
 from fleetflow_tasks.runtimes.docker.differences import differences
 from fleetflow_tasks.runtimes.docker.endpoints import endpoints
@@ -46,7 +46,7 @@ from fleetflow_tasks.runtimes.labels import Mark, stage_name, written
 
 NAME = RuntimeName("docker")
 _SUBNETS = 3  # times that a subnet is asked for
-_CONFLICT, _FORBIDDEN = 409, 403  # a name that is taken; a network that is in use
+_CONFLICT, _FORBIDDEN = 409, 403  # a name that is taken, a container that runs; a network that is in use
 
 
 class Engine:
@@ -165,6 +165,14 @@ class DockerRuntime:
                 engine.client, superfluous(wanted, containers), attempt, "removed what the stage does not hold"
             )
             return outcome if wanted else self._emptied(engine, plan, attempt, outcome)
+
+    def tidy(self, plan: Plan, run: str) -> Outcome:
+        with _deploying():
+            client = self._engine(plan).client
+            left = unstarted(run, observe.stage(client, plan.project, plan.stage)) if run else ()
+            names = sorted(container.name for container in left if _removed_unstarted(client, container))
+            text = f"removed what was prepared: {', '.join(names)}" if names else "nothing to remove"
+            return Outcome(changed=bool(names), text=text)
 
     def _looked(self, engine: Engine, plan: Plan, service: ServiceName, attempt: Attempt) -> tuple[Container, ...]:
         containers = observe.service(engine.client, plan.project, plan.stage, service)
@@ -370,6 +378,17 @@ def _cleared(client: Client, containers: Sequence[Container], attempt: Attempt, 
         attempt.report(f"stopping {container.name}")
         carried(client, removed([container]), [container], attempt)
     return Outcome(changed=bool(containers), text=text if containers else "nothing to remove")
+
+
+def _removed_unstarted(client: Client, container: Container) -> bool:
+    """Without force: the next run may use what it finds prepared, and the Engine keeps what was started meanwhile."""
+    try:
+        client.remove(container.id, force=False)
+    except EngineError as error:
+        if error.status != _CONFLICT:
+            raise
+        return False
+    return True
 
 
 @contextmanager

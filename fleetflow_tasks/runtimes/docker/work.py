@@ -84,7 +84,7 @@ class Work:
             except EngineError as error:
                 if error.transient:
                     raise
-                if self._moved(operation, error, hands) or self._appeared(operation, error):
+                if self._moved(operation, error, hands) or self._appeared(operation, error) or _gone(operation, error):
                     return None
                 raise self._turned_round(self._explained(operation, error), decision, hands, containers) from error
             except DeployError as error:
@@ -221,6 +221,11 @@ class Work:
             return error
         problem = msgspec.structs.replace(error.problem, cause=(*error.problem.cause, note))
         return DeployError(problem, transient=error.transient, retry_after=error.retry_after)
+
+
+def _gone(operation: Operation, error: EngineError) -> bool:
+    """What was prepared was taken away before its start: the run that had prepared it was tidied."""
+    return isinstance(operation, Start) and error.status == 404 and "no such container" in error.answer.lower()
 
 
 _PAST = {

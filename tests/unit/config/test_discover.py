@@ -2,7 +2,10 @@
 """Which files are read, in which order, and what is said of those that cannot be."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -51,13 +54,28 @@ def test_a_file_can_be_named_by_the_environment_and_file_is_stronger(folder: Fol
     assert folder.load("local", file="two.kdl").files == ("two.kdl",)
 
 
-@pytest.mark.parametrize("name", ["nope.kdl", "empty"])
-def test_a_named_file_that_is_not_there_is_one_clear_error(folder: Folder, name: str) -> None:
-    folder.write({"empty/c.txt": ""})
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("nope.kdl", "there is no file `nope.kdl`, looked for from @here"),
+        ("a/nope.kdl", "there is no file `a/nope.kdl`, looked for from @here"),
+        ("/nope/nope.kdl", "there is no file `/nope/nope.kdl`"),
+        ("empty", "folder `empty` holds none of `.fleetflow/fleet.kdl`, `fleet.kdl`, `flow.kdl`, `fleetflow.kdl`"),
+    ],
+)
+def test_a_named_file_that_is_not_there_is_one_clear_error(folder: Folder, name: str, expected: str) -> None:
+    folder.write({"empty/c.txt": "", "a": ""})
 
-    assert folder.problems("local", file=name) == [
-        f"there is no file `{name}` => give the path of a KDL file, or leave `--file` out to search upwards from here"
-    ]
+    fix = "give the path of a KDL file, or leave `--file` out to search upwards from here"
+    assert folder.problems("local", file=name) == [f"{expected.replace('@here', str(folder.path))} => {fix}"]
+
+
+def test_a_name_too_long_for_the_disk_is_an_error_with_the_name(folder: Folder) -> None:
+    name = "x" * 300
+    folder.write({"fleet.kdl": f'include "{name}/*.kdl"\n{SHOP}'})
+
+    assert folder.problems("local", file=name) == [f"`{name}` cannot be read: file name too long"]
+    assert folder.problems("local") == [f"fleet.kdl:1:9: `{name}` cannot be read: file name too long"]
 
 
 def test_no_file_at_all_says_where_was_looked_and_what_to_write(folder: Folder) -> None:
@@ -228,10 +246,105 @@ def test_too_many_files_are_an_error(folder: Folder) -> None:
     assert folder.problems("local") == [f"more than {MAX_FILES} files"]
 
 
-def test_a_folder_that_may_not_be_listed_holds_nothing(folder: Folder) -> None:
-    folder.write({"fleet.kdl": f'include "{"x" * 300}/*.kdl"\n{SHOP}'})
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Permissions do not bind root."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
 
-    assert folder.warnings("local")[0].endswith("matches no file")
+
+@pytest.fixture
+def public() -> Iterator[Folder]:
+    """A folder that nobody can reach, too: `tmp_path` is inside one of its owner alone."""
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Folder(Path(name))
+
+
+@pytest.mark.parametrize(
+    ("locked", "expected"),
+    [
+        ("services", "`services`"),
+        ("services/deep", "`services/deep`"),
+        ("stages", "`stages`"),
+        ("variables", "`variables`"),
+        ("parts/deep", "fleet.kdl:1:9: `parts/deep`"),
+        ("more/one", "fleet.kdl:1:26: `more/one/m.kdl`"),
+    ],
+)
+def test_a_folder_that_may_not_be_listed_is_an_error_and_not_an_empty_one(
+    public: Folder, locked: str, expected: str
+) -> None:
+    include = 'include "parts/**/*.kdl" "more/*/m.kdl"'
+    public.write({"fleet.kdl": f"{include}\n{SHOP}", f"{locked}/x.kdl": "", "parts/a.kdl": ""})
+    (public.path / locked).chmod(0)
+
+    with as_nobody():
+        (problem,) = public.problems("local")
+
+    (public.path / locked).chmod(0o755)
+    assert problem == f"{expected} cannot be read: permission denied"
+
+
+def test_stages_beside_a_file_in_a_folder_that_may_not_be_listed_are_an_error(public: Folder) -> None:
+    public.write({"shop/fleet.kdl": SHOP})
+    (public.path / "shop").chmod(0o711)
+
+    with as_nobody():
+        assert public.load("local", here="shop").files == ("fleet.kdl",)
+        assert public.problems(here="shop") == ["`.` cannot be read: permission denied"]
+
+
+@pytest.mark.parametrize("file", [None, "shop", "shop/fleet.kdl"])
+def test_a_folder_that_may_not_be_entered_is_an_error_and_is_not_searched_past(
+    public: Folder, file: str | None
+) -> None:
+    public.write({"fleet.kdl": SHOP, "shop/fleet.kdl": SHOP})
+    (public.path / "shop").chmod(0)
+
+    with as_nobody():
+        (problem,) = public.problems("local", here="." if file else "shop", file=file)
+
+    (public.path / "shop").chmod(0o755)
+    name = {None: ".fleetflow/fleet.kdl", "shop": "shop/.fleetflow/fleet.kdl"}.get(file, file)
+    assert problem == f"`{name}` cannot be read: permission denied"
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [("services", "too many levels of symbolic links"), ("nowhere", "no such file or directory")],
+)
+def test_a_folder_that_is_a_link_to_nowhere_is_an_error(folder: Folder, target: str, reason: str) -> None:
+    folder.write({"fleet.kdl": SHOP})
+    (folder.path / "services").symlink_to(target)
+
+    assert folder.problems("local") == [f"`services` cannot be read: {reason}"]
+
+
+@pytest.mark.parametrize("name", ["fleet.kdl", "fleet.local.kdl"])
+def test_a_file_that_is_a_link_to_itself_is_an_error(folder: Folder, name: str) -> None:
+    folder.write({"flow.kdl": SHOP})
+    (folder.path / name).symlink_to(name)
+
+    assert folder.problems("local") == [f"`{name}` cannot be read: too many levels of symbolic links"]
+
+
+def test_a_folder_of_services_may_be_a_link_and_a_file_of_that_name_is_nothing(folder: Folder) -> None:
+    folder.write({"fleet.kdl": SHOP, "elsewhere/a.kdl": "", "stages": "not ours"})
+    (folder.path / "services").symlink_to("elsewhere")
+
+    assert folder.load("local").files == ("fleet.kdl", "services/a.kdl")
+
+
+def test_a_projects_own_folder_may_be_called_like_a_pattern(folder: Folder) -> None:
+    folder.write({"a[b]/fleet.kdl": f'include "parts/?.kdl"\n{SHOP}', "a[b]/parts/x.kdl": "", "ab/parts/y.kdl": ""})
+
+    assert folder.load("local", here="a[b]").files == ("fleet.kdl", "parts/x.kdl")
 
 
 def test_a_folder_called_env_is_not_a_file_of_variables(folder: Folder) -> None:

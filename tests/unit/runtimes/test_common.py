@@ -154,7 +154,7 @@ def test_a_class_is_checked_against_the_protocol() -> None:
     assert list(registry._lacks(RecordingRuntime)) == []
     assert list(registry._lacks(Stranger)) == ["it speaks protocol 99, this FleetFlow speaks 1"]
     assert list(registry._lacks(Unfit)) == [
-        "it lacks `close`, `deploy`, `diff`, `identity`, `logs`, `prepare`, `remove`, `render`, `status`"
+        "it lacks `close`, `deploy`, `diff`, `identity`, `logs`, `prepare`, `remove`, `render`, `status`, `tidy`"
     ]
     assert list(registry._lacks(nothing)) == ["`'no class'` is no class"]
 

@@ -29,6 +29,7 @@ from fleetflow_tasks.runtimes.docker.decide import (
     said,
     superfluous,
     unfit,
+    unstarted,
 )
 from fleetflow_tasks.runtimes.docker.desired import Definition, definition, hashed
 from fleetflow_tasks.runtimes.docker.observe import Container, Mount
@@ -548,6 +549,20 @@ def test_superfluous_is_what_the_plan_does_not_hold_and_what_was_left_over() -> 
 
     assert superfluous([desired.service], [container(desired), left, web]) == (left, web)
     assert superfluous([desired.service], [left]) == ()
+
+
+def test_what_a_run_prepared_and_did_not_start_is_found_and_nothing_else() -> None:
+    desired = wanted()
+    first = container(desired, state="created", run="r2")
+    following = container(desired, ".next", state="created", run="r2")
+    others = [
+        container(desired, run="r2"),
+        container(desired, state="exited", exit=0, run="r2"),
+        container(desired, ".next", state="created", run="r1"),
+    ]
+
+    assert unstarted("r2", [first, *others, following]) == (first, following)
+    assert unstarted("r3", [first, *others]) == ()
 
 
 def test_what_a_newer_run_made_is_found() -> None:

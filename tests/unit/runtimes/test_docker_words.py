@@ -114,6 +114,10 @@ def test_a_container_that_did_not_become_ready_shows_what_a_person_would_look_fo
     )
 
 
+def test_one_line_of_output_is_called_one_line() -> None:
+    assert explain.unready(service(), None, ["boom"], "why").cause == ("its last line:", "  boom")
+
+
 @pytest.mark.parametrize(
     ("seen", "fix"),
     [
