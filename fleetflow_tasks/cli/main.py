@@ -69,7 +69,15 @@ class LazyCommands(click.Group):
 @click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, "--version", "-V", prog_name="flow", message="%(prog)s %(version)s")
 def flow() -> None:
-    """One KDL file says what runs where; `flow` makes it so, on Docker here or through workers anywhere."""
+    """One KDL file says what runs where; `flow` makes it so, on Docker here or through workers anywhere.
+
+    \b
+    Exit codes:
+      0  done                       4  Redis, an engine or a worker is not there
+      1  the run ended badly        5  refused: a busy stage, another key
+      2  the command line is wrong  6  the run was cancelled
+      3  the files are wrong      130  interrupted; the run may go on
+    """
 
 
 class Interrupted(KeyboardInterrupt):
