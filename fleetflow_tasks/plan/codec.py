@@ -222,7 +222,7 @@ def _revealed(value: object) -> str:
     """Only what goes into the sealed part may be encoded with this."""
     if isinstance(value, Secret):
         return value.reveal()
-    raise NotImplementedError(f"{type(value).__name__} in a plan")
+    raise TypeError(f"{type(value).__name__} in a plan")
 
 
 def _hidden(kind: type, value: object) -> object:

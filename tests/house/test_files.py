@@ -12,7 +12,7 @@ CODE = re.compile(
 )
 
 # What is true of one machine only. Texts that a user may read as an example (`/data`, `/var/run/docker.sock`) are not.
-MACHINE = re.compile(r"/work/|/root/|/opt/wheels|/tmp/ffdev|/home/(?!ann/|user/)[a-z]\w+/")
+MACHINE = re.compile(r"/(?:work|root|opt|mnt)/|/home/(?!ann/|user/)[a-z]\w+/")
 REGISTRY = re.compile(
     r"registry-1\.docker\.io|pypi\.org|pythonhosted\.org|proxy\.golang\.org|registry\.npmjs\.org|deb\.debian\.org"
 )

@@ -271,7 +271,7 @@ def test_another_run_or_plan_has_another_nonce() -> None:
 
 
 def test_only_secrets_of_known_kind_are_sealed() -> None:
-    with pytest.raises(NotImplementedError, match="object in a plan"):
+    with pytest.raises(TypeError, match="object in a plan"):
         codec.seal(with_service(options={"x": object()}), KEYS, "run-1")
 
 

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a person at a terminal sees: the live tree, colours, and at the end the same words as in a log."""
+
+import os
+import pty
+import re
+import subprocess
+import termios
+from collections.abc import Iterator
+
+from tests.e2e.conftest import BASE, FLOW, Desk
+
+TWO = f"""
+service "db" {{ image "{BASE}"; command "sleep" "1000"; docker {{ init #true }} }}
+service "web" {{ image "{BASE}"; depends_on "db"; command "sleep" "1000"; docker {{ init #true }} }}
+stage "local" {{ service "db"; service "web" }}
+"""
+
+
+def _seen(desk: Desk, *arguments: str, **environ: str) -> tuple[int, str]:
+    """The exit code of `flow …` on a terminal of 80 columns, and all that it wrote there."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    process = subprocess.Popen(
+        [*FLOW, *arguments],
+        cwd=desk.folder,
+        env={**desk.environ, "TERM": "xterm-256color", "PYTHONUTF8": "1", **environ},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    text = b"".join(_pieces(ours)).decode()
+    os.close(ours)
+    return process.wait(60), text
+
+
+def _pieces(terminal: int) -> Iterator[bytes]:
+    """Linux says EIO when the other side has gone."""
+    while True:
+        try:
+            piece = os.read(terminal, 4096)
+        except OSError:
+            return
+        if not piece:
+            return
+        yield piece
+
+
+def test_up_draws_a_tree_that_moves_and_ends_with_a_summary(desk: Desk) -> None:
+    desk.write(TWO)
+
+    code, text = _seen(desk, "up")
+
+    assert code == 0, text
+    assert f"{desk.project}/local" in text
+    assert "├─" in text
+    words = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    assert re.search(r"web +(waits for db|starting: )", words), words
+    assert "2 of 2 done" in words
+    assert re.search(r"succeeded in [\d.]+s: 2 services deployed", words), words
+
+
+def test_no_color_is_obeyed_on_a_terminal(desk: Desk) -> None:
+    desk.write('service "api" { imag "a:1" }\nstage "local" { service "api" }')
+
+    _, coloured = _seen(desk, "validate")
+    _, plain = _seen(desk, "validate", NO_COLOR="1")
+
+    assert "\x1b[" in coloured
+    assert "\x1b[" not in plain
