@@ -21,6 +21,7 @@ demo: ## deploy the example shop, here and through two Celery workers, break it,
 	@scripts/run scripts/demo
 
 test: ## every test, on a real Redis and a real Docker Engine
+	@scripts/setup docker-registry
 	@scripts/run scripts/test
 
 check: lint test ## exactly what CI runs: lint, types, layers, then every test

@@ -27,8 +27,9 @@ _COMMENT_EDGE = re.compile(r"/\*|\*/")
 # A backslash before the end of a line joins the lines; a comment may stand between the two.
 _CONTINUATION = re.compile(rf"\\(?:[{_SPACE}]|/\*(?:[^*]|\*(?!/))*\*/)*(?://[^{_NEWLINE}]*)?(?:\r\n|[{_NEWLINE}]|\Z)")
 _RAW_OPENING = re.compile(r"r(#*)\"|(#+)(\"\"\"|\")")
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
-_TRIPLE = re.compile(r'"""(?:[^"\\]|\\.|"(?!""))*+"""', re.DOTALL)
+# Unrolled rather than possessive: the possessive quantifiers of Python before 3.11.5 miss matches.
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_TRIPLE = re.compile(r'"""[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*"""', re.DOTALL)
 _WORD = re.compile(rf"[^{_SPACE}{_NEWLINE}\\/(){{}};\[\]=\"]+")
 
 
