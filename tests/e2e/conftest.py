@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -90,10 +91,13 @@ class Desk:
 
     def empty_redis(self) -> None:
         """What an operator's FLUSHALL does to the embedded Redis."""
+        assert self._told_redis(b"FLUSHALL\r\n").startswith(b"+OK")
+
+    def _told_redis(self, words: bytes) -> bytes:
         with socket.socket(socket.AF_UNIX) as line:
             line.connect(str(Path(self.environ["FLEETFLOW_STATE_DIR"]) / "redis" / "redis.sock"))
-            line.sendall(b"FLUSHALL\r\n")
-            assert line.recv(64).startswith(b"+OK")
+            line.sendall(words)
+            return line.recv(64)
 
     def containers(self) -> list[str]:
         """Names of this project's running containers, sorted."""
@@ -109,6 +113,8 @@ class Desk:
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
             process.wait()
+        with suppress(OSError):  # whoever was killed left its Redis running, for a next `flow` that does not come
+            self._told_redis(b"SHUTDOWN NOSAVE\r\n")
         ids = self.container_ids()
         if ids:
             self.docker("rm", "-f", "-v", *ids, check=False)
