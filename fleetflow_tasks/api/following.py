@@ -59,21 +59,16 @@ class Following:
     def _still_there(self) -> None:
         """Silence may mean that nothing happens, or that Redis was emptied: asked at most once a second.
 
-        Raises UnavailableError. What the run has deployed is untouched by that; the next run finds it by its labels.
+        Raises UnavailableError.
         """
+        from fleetflow_tasks.engine.trouble import lost
+
         now = time.monotonic()
         if now - self._asked < ASK:
             return
         self._asked = now
         if self._store.run(self.run) is None:
-            raise UnavailableError(
-                Problem(
-                    code="run-lost",
-                    message=f"run `{self.run}` is not there any more",
-                    cause=("its Redis was emptied, or lost what it had not yet written",),
-                    fix="look at what is deployed with `flow ps`, then deploy again: what is right is left alone",
-                )
-            )
+            raise UnavailableError(lost(self.run))
 
     def snapshot(self) -> "Snapshot":
         """Raises RefusedError where the run is not known (any more)."""
@@ -116,13 +111,10 @@ def which(store: "Store", named: str | None) -> "RunId":
 
 
 def no_run(named: str | None) -> Problem:
+    from fleetflow_tasks.engine.trouble import unknown
+
     if named is None:
         return Problem(
             code="run-not-found", message="there is no run yet", fix="begin one with `flow up` or `flow submit`"
         )
-    return Problem(
-        code="run-not-found",
-        message=f"there is no run `{named}`",
-        cause=("runs are kept for 30 days, the last 50 of a stage",),
-        fix="look at its id again; `flow watch` without one follows the newest",
-    )
+    return unknown(named)

@@ -34,7 +34,8 @@ from fleetflow_tasks.engine.model import Conflict, Hint, Run, RunId, Submitted, 
 from fleetflow_tasks.engine.reconcile import EVERY, Memory, care, look_around
 from fleetflow_tasks.engine.settings import Settings
 from fleetflow_tasks.engine.store import Store
-from fleetflow_tasks.errors import Bug, FleetFlowError, Problem, UnavailableError
+from fleetflow_tasks.engine.trouble import lost
+from fleetflow_tasks.errors import Bug, FleetFlowError, UnavailableError
 from fleetflow_tasks.plan.model import Plan
 
 log = logging.getLogger(__name__)
@@ -91,8 +92,7 @@ def run_here(
 def _found(store: Store, run: RunId) -> Run:
     found = store.run(run)
     if found is None:
-        problem = Problem(code="run-lost", message=f"run `{run}` is not there any more", cause=("Redis was emptied",))
-        raise UnavailableError(problem)
+        raise UnavailableError(lost(run))
     return found
 
 

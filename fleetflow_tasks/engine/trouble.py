@@ -133,7 +133,17 @@ def no_address(shown: str, why: str) -> Problem:
     )
 
 
-def unknown(run: RunId) -> Problem:
+def lost(run: RunId) -> Problem:
+    """Of a run that was there a moment ago. What it has deployed is untouched; the next run finds it by its labels."""
+    return Problem(
+        code="run-lost",
+        message=f"run `{run}` is not there any more",
+        cause=("its Redis was emptied, or lost what it had not yet written",),
+        fix="look at what is deployed with `flow ps`, then deploy again: what is right is left alone",
+    )
+
+
+def unknown(run: str) -> Problem:
     return Problem(
         code="run-not-found",
         message=f"there is no run `{run}`",

@@ -340,14 +340,14 @@ def _grace(text: str) -> float:
 
 def _people_ports(ports: "Iterable[wire.Port]") -> tuple[str, ...]:
     shown = {
-        f"{port.ip + ':' if port.ip not in _ANYWHERE else ''}{port.public}->{port.private}/{port.type}"
+        f"{port.ip + ':' if port.ip not in ANYWHERE else ''}{port.public}->{port.private}/{port.type}"
         for port in ports
         if port.public
     }
     return tuple(sorted(shown))
 
 
-_ANYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104  (read, not bound)
+ANYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104  (read, not bound)
 
 
 def _mounted(raw: "wire.Mount") -> Mount:

@@ -13,7 +13,6 @@ from fleetflow_tasks.runtimes.docker.verdict import verdict
 from fleetflow_tasks.runtimes.ready import Broken, Ready, Verdict, Waiting
 
 _ANSWER = 2.0  # seconds for one HTTP question; the next one follows anyway
-_ANYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104  (read, not bound)
 
 
 class Probe:
@@ -78,7 +77,7 @@ class Probe:
         published = state.bindings.get(inside)
         if published:
             ip, _, port = published.rpartition(":")
-            return (ip if ip not in _ANYWHERE else self._host()), int(port)
+            return (ip if ip not in observe.ANYWHERE else self._host()), int(port)
         return state.addresses.get(self._desired.network, ""), int(inside.partition("/")[0] or 0)
 
     def _host(self) -> str:

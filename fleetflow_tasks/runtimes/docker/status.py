@@ -63,8 +63,10 @@ def remark(state: State) -> str:
 
 def service_state(state: State, *, job: bool) -> ServiceState:
     match state.status:
+        case "running" if state.health in ("unhealthy", "starting"):
+            return state.health
         case "running":
-            return {"unhealthy": "unhealthy", "starting": "starting"}.get(state.health, "running")  # type: ignore[return-value]
+            return "running"
         case "restarting":
             return "restarting"
         case "exited" if job:
