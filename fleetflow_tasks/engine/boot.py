@@ -35,7 +35,7 @@ from fleetflow_tasks import __version__
 from fleetflow_tasks.config.model import RuntimeName
 from fleetflow_tasks.engine.app import app
 from fleetflow_tasks.engine.embedded import redis_for
-from fleetflow_tasks.engine.execute import Plans, Runtimes, execute, once_each, send
+from fleetflow_tasks.engine.execute import Pause, Plans, Runtimes, execute, nowhere, once_each, send
 from fleetflow_tasks.engine.lease import Leases
 from fleetflow_tasks.engine.logs import log_as_json
 from fleetflow_tasks.engine.model import RunId, WorkerId, WorkerInfo
@@ -58,7 +58,14 @@ EXIT_AGAIN = 75  # sysexits.h, EX_TEMPFAIL: start me again
 EXIT_BUG = 70
 
 
-def work(queues: Sequence[QueueName], *, settings: Settings, runtimes: Runtimes, slots: int | None = None) -> NoReturn:
+def work(
+    queues: Sequence[QueueName],
+    *,
+    settings: Settings,
+    runtimes: Runtimes,
+    slots: int | None = None,
+    pause: Pause = nowhere,
+) -> NoReturn:
     """Serve *queues* until SIGTERM or SIGINT; ends the process itself.
 
     slots: steps at once; None: what suits the first queue's runtime. runtimes: a name -> its runtime.
@@ -69,7 +76,7 @@ def work(queues: Sequence[QueueName], *, settings: Settings, runtimes: Runtimes,
         runtimes(runtime_of(queue))
     with ExitStack() as stack:
         url = stack.enter_context(redis_for(settings, log.info))
-        worker = _Worker(tuple(queues), url, settings, once_each(runtimes), slots or slots_of(queues[0]))
+        worker = _Worker(tuple(queues), url, settings, once_each(runtimes), slots or slots_of(queues[0]), pause)
         worker.store.check()
         worker.start(stack)
         worker.consume()
@@ -100,7 +107,7 @@ class _Consumer(WorkController):  # type: ignore[misc]  # Celery ships no types
 
 class _Worker:
     def __init__(
-        self, queues: tuple[QueueName, ...], url: str, settings: Settings, runtimes: Runtimes, slots: int
+        self, queues: tuple[QueueName, ...], url: str, settings: Settings, runtimes: Runtimes, slots: int, pause: Pause
     ) -> None:
         self.store = Store.connect(url, client_name="ff-worker", lease=settings.lease)
         self.id = WorkerId(f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
@@ -112,6 +119,7 @@ class _Worker:
         self._leases = Leases(self.store, renew=settings.renew, overstay=settings.overstay)
         self._plans = Plans(self.store, settings.keys)
         self._runtimes = runtimes
+        self._pause = pause
         self._busy = _Count()
         self._heard = time.monotonic()
         self._leave = threading.Event()
@@ -157,6 +165,7 @@ class _Worker:
                     publish=self._publish,
                     worker=self.id,
                     leases=self._leases,
+                    pause=self._pause,
                 )
             except FleetFlowError as error:
                 log.warning("hint.dropped", extra={"run": run, "step": step, "problem": str(error)})

@@ -15,7 +15,7 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from fleetflow_tasks.config.model import Data, RuntimeName
 from fleetflow_tasks.engine.lease import Held, Leases
@@ -31,6 +31,11 @@ log = logging.getLogger(__name__)
 
 Runtimes = Callable[[RuntimeName], Runtime]
 T = TypeVar("T")
+
+# Where a test may hold a worker still, to kill it there or to let the world go on meanwhile: each state by design, not by
+# luck. `after_finish` lies before the successors' hints go out. What happens in a runtime's call, a runtime decides.
+Point = Literal["before_claim", "after_claim", "before_finish", "after_finish"]
+Pause = Callable[[Point, RunId, StepId], None]
 
 AGAIN = 0.5  # seconds between two tries to tell a store that does not answer
 ENDED_BADLY = ("failed", "cancelled")
@@ -91,6 +96,10 @@ class Opened(Data, frozen=True, kw_only=True):
     steps: Mapping[StepId, Step]
 
 
+def nowhere(point: Point, run: RunId, step: StepId) -> None:
+    """The pause of every worker that is not in a test."""
+
+
 def once_each(make: Runtimes) -> Runtimes:
     """*make*, called once for each name: an instance serves all threads, and keeps its connections."""
     made: dict[RuntimeName, Runtime] = {}
@@ -117,6 +126,7 @@ def execute(
     leases: Leases,
     tracebacks: str = "the log of the worker",
     tidies: bool = True,
+    pause: Pause = nowhere,
 ) -> StepState | None:
     """Carry out *step* if it is ours to carry out, and hint at what may start after it.
 
@@ -125,6 +135,7 @@ def execute(
     Returns the state it reached, or None if another worker holds it or nothing is left to do.
     Raises UnavailableError when the store cannot even be asked; the hint is then as good as lost, and comes again.
     """
+    pause("before_claim", run, step)
     claim = store.claim(run, step, worker=worker, nonce=uuid.uuid4().hex, schema=SCHEMA)
     if not isinstance(claim, Claim):
         log.debug("step.not_ours", extra={"run": run, "step": step, "reason": claim})
@@ -132,8 +143,11 @@ def execute(
     # Worth a line: when a worker dies, its log must tell what it was doing.
     log.info("step.claimed", extra=_fields(claim))
     with leases.hold(claim) as attempt:
+        pause("after_claim", run, step)
         ending = _carried_out(attempt, plans, runtimes, tracebacks)
+        pause("before_finish", run, step)
         finished = _told(attempt, lambda: _written(store, claim, ending))
+    pause("after_finish", run, step)
     state = _ended(claim, ending, finished, publish)
     if tidies and finished is not None and finished.ended in ENDED_BADLY:
         _tidy_after(claim, plans, runtimes)

@@ -21,6 +21,7 @@ EventId = NewType("EventId", str)  # a Redis stream id, "1700000000000-0"
 RunStatus = Literal["queued", "running", "ending", "succeeded", "failed", "cancelled"]
 StepStatus = Literal["waiting", "ready", "running", "delayed", "succeeded", "failed", "skipped", "cancelled"]
 Conflict = Literal["wait", "supersede", "fail"]
+EndingReason = Literal["cancelled", "failed", "timeout"]  # why a run begins nothing more
 
 STEP_ENDS: frozenset[StepStatus] = frozenset({"succeeded", "failed", "skipped", "cancelled"})
 RUN_ENDS: frozenset[RunStatus] = frozenset({"succeeded", "failed", "cancelled"})
@@ -78,7 +79,7 @@ Publish = Callable[[Hint], None]  # raises UnavailableError where the hint could
 
 
 class StepState(Data, frozen=True, kw_only=True):
-    """Where a step stands. since: when it came into this status. started, ended: of the last attempt.
+    """Where a step stands. since: when it came into this status. started, ended: of the last attempt. queue: who may do it.
 
     attempt: how often it was begun. losses: how often its worker died, releases: how often its worker gave it back; so
     `attempt - losses - releases` of `retries + 1` tries are used up. outcome, problem: of the last move.
@@ -87,6 +88,7 @@ class StepState(Data, frozen=True, kw_only=True):
     step: StepId
     status: StepStatus
     service: ServiceName | None = None
+    queue: QueueName = QueueName("")
     attempt: int = 0
     losses: int = 0
     releases: int = 0
@@ -100,10 +102,25 @@ class StepState(Data, frozen=True, kw_only=True):
     problem: Problem | None = None
 
 
+class Because(Data, frozen=True, kw_only=True):
+    """Why a run was made, where it was not for its plan's own sake.
+
+    retry: of `run`'s steps that did not succeed. rollback: `run` failed or is not wanted, and an earlier plan comes again.
+    promote: the images are those that `run`, of another stage, deployed.
+    plan: the run whose plan this one carries out again; None: it has one of its own.
+    """
+
+    kind: Literal["retry", "rollback", "promote"]
+    run: RunId
+    plan: RunId | None = None
+
+
 class Run(Data, frozen=True, kw_only=True):
     """A plan on its way. generation: grows with each run of the stage; objects carry it.
 
     actor: who submitted it. note: from where (git commit, CI job), free text. ahead: runs before it in line.
+    deadline: Redis's clock; what is not done by then ends the run. rollback: whether, if it fails, the last run that
+    succeeded comes again by itself. whole: it deploys its stage as a whole, so that its plan is one to roll back to.
     """
 
     id: RunId
@@ -117,7 +134,21 @@ class Run(Data, frozen=True, kw_only=True):
     started: float | None = None
     ended: float | None = None
     ahead: int = 0
+    because: Because | None = None
+    deadline: float | None = None
+    rollback: bool = False
+    whole: bool = False
     problem: Problem | None = None
+
+
+class Undo(Data, frozen=True, kw_only=True):
+    """A stage that lets nothing else begin until `failed`, which was to be rolled back, has been: to the plan of `good`.
+
+    good: None where no run of the stage has succeeded as a whole, so that there is nothing to go back to.
+    """
+
+    failed: RunId
+    good: RunId | None = None
 
 
 class Submitted(Data, frozen=True, kw_only=True):
@@ -243,7 +274,7 @@ class Noted(_Event, frozen=True, kw_only=True, tag="noted"):
 class RunEnding(_Event, frozen=True, kw_only=True, tag="run.ending"):
     """No new steps are begun; those that run come to their end."""
 
-    reason: Literal["cancelled", "failed"]
+    reason: EndingReason
 
 
 class RunEnded(_Event, frozen=True, kw_only=True, tag="run.ended"):
