@@ -11,11 +11,12 @@
 Celery's own shutdown waits for every thread, however long, and a thread cannot be killed. So the end is ours: consume
 no more, give back what has not begun or only waits, let the rest come to its end for as long as the grace lasts, give
 that back too, and leave by `os._exit`. What is given back is with another worker at once; what a crash leaves behind,
-after its lease.
+after its lease. A worker that is told how old it may get ends the same way by itself, when it has nothing to do.
 """
 
 import logging
 import os
+import random
 import secrets
 import signal
 import socket
@@ -33,18 +34,23 @@ from celery.worker import WorkController
 
 from fleetflow_tasks import __version__
 from fleetflow_tasks.config.model import RuntimeName
-from fleetflow_tasks.engine.app import app
+from fleetflow_tasks.engine.address import shown
+from fleetflow_tasks.engine.app import Listener, app
 from fleetflow_tasks.engine.embedded import redis_for
 from fleetflow_tasks.engine.execute import Pause, Plans, Runtimes, execute, nowhere, once_each, send
 from fleetflow_tasks.engine.lease import Leases
 from fleetflow_tasks.engine.logs import log_as_json
 from fleetflow_tasks.engine.model import RunId, WorkerId, WorkerInfo
+from fleetflow_tasks.engine.pin import Pins
 from fleetflow_tasks.engine.publish import publisher
 from fleetflow_tasks.engine.reconcile import Reconciler
+from fleetflow_tasks.engine.rollback import UNDO, follow_undo
 from fleetflow_tasks.engine.settings import Settings
 from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.engine.tasks import serve
-from fleetflow_tasks.errors import FleetFlowError, UnavailableError
+from fleetflow_tasks.engine.tidy import TIDY, follow_tidy
+from fleetflow_tasks.engine.trouble import in_words
+from fleetflow_tasks.errors import FleetFlowError, RefusedError, UnavailableError
 from fleetflow_tasks.plan.model import SCHEMA, QueueName, StepId
 
 log = logging.getLogger(__name__)
@@ -53,7 +59,8 @@ SLOTS = {"docker": 16}  # steps at once; a Docker Engine gains nothing from more
 MORE_SLOTS = 32  # the others: their steps wait on a platform that is larger than one machine
 LAST_CALL = 5.0  # seconds before the end of the grace at which everything still at work is told to stop
 PARTING = 0.5  # seconds of the grace kept for saying goodbye to Redis
-DEAF = 30.0  # seconds without a hint, though some wait and slots are free, after which the consumer is taken for dead
+SPREAD = 0.1  # of the age at which a worker is renewed, added at most: those that began together must not end together
+BUSIEST = 3600.0  # seconds past that age after which it ends though it never was idle
 EXIT_AGAIN = 75  # sysexits.h, EX_TEMPFAIL: start me again
 EXIT_BUG = 70
 
@@ -69,7 +76,8 @@ def work(
     """Serve *queues* until SIGTERM or SIGINT; ends the process itself.
 
     slots: steps at once; None: what suits the first queue's runtime. runtimes: a name -> its runtime.
-    Raises UnavailableError or RefusedError where the worker cannot begin: no Redis, a runtime that is not installed.
+    Raises UnavailableError or RefusedError where the worker cannot begin: no Redis, too few rights on it, a runtime that
+    is not installed.
     """
     log_as_json()
     for queue in queues:
@@ -93,7 +101,12 @@ def slots_of(queue: QueueName) -> int:
 
 
 class _Consumer(WorkController):  # type: ignore[misc]  # Celery ships no types
-    """Celery's worker without its command line: no banner, no logging and no signal handlers of its own."""
+    """Celery's worker without its command line: no banner, no logging and no signal handlers of its own.
+
+    refused: what Redis refused, for which it ended; the client's own error.
+    """
+
+    refused: Any = None
 
     def on_before_init(self, **_: Any) -> None:
         trace.setup_worker_optimizations(self.app, self.hostname)
@@ -111,6 +124,7 @@ class _Worker:
     ) -> None:
         self.store = Store.connect(url, client_name="ff-worker", lease=settings.lease)
         self.id = WorkerId(f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
+        self._shown = shown(url)
         self._queues = queues
         self._settings = settings
         self._slots = slots
@@ -118,10 +132,13 @@ class _Worker:
         self._publish = publisher(self.store)
         self._leases = Leases(self.store, renew=settings.renew, overstay=settings.overstay)
         self._plans = Plans(self.store, settings.keys)
+        self._pins = Pins(self.store)
         self._runtimes = runtimes
         self._pause = pause
         self._busy = _Count()
-        self._heard = time.monotonic()
+        self._heard = self._heard_before = time.monotonic()  # when the last hint came, or a slot was free again
+        self._ignored = 0  # looks in a row at which hints lay there and none was taken
+        self._old = time.monotonic() + (settings.recycle or float("inf")) * random.uniform(1, 1 + SPREAD)  # noqa: S311  (no secret)
         self._leave = threading.Event()
         self._at_once = threading.Event()
         self._code = 0
@@ -136,19 +153,30 @@ class _Worker:
         self._began = self.store.now()
         self.store.beat(self._info())
         self._leases.start()
-        Reconciler(self.store, self._publish, worker=self.id, lease=self._settings.lease).start()
+        Reconciler(
+            self.store, self._publish, keys=self._settings.keys, worker=self.id, lease=self._settings.lease
+        ).start()
         threading.Thread(target=self._be_present, name="ff-presence", daemon=True).start()
         threading.Thread(target=self._end, args=(stack.pop_all(),), name="ff-exit", daemon=True).start()
 
     def consume(self) -> None:
-        """Blocks; returns only when Celery gives up, and then not before this process is about to end."""
+        """Blocks; when Celery gives up, this process is ended, or told why it cannot work."""
         serve(self._celery, self._follow)
         self._consumer = _consumer(self._celery, self._queues, self._slots)
         log.info("worker.ready", extra={"worker": self.id, "queues": list(self._queues), "slots": self._slots})
         self._consumer.start()
         if not self._leave.is_set():
-            self._give_up("consumer.ended")
+            self._on_ended(self._consumer.refused)
         threading.Event().wait()  # ff-exit ends the process
+
+    def _on_ended(self, refused: Any) -> None:
+        """Celery gave up. Raises RefusedError where a new process would be refused the same, and no step is under way."""
+        why = in_words(refused, self._shown) if refused else None
+        if isinstance(why, RefusedError) and not self._busy.now:
+            with suppress(FleetFlowError):
+                self.store.leave(self.id)
+            raise why from refused
+        self._give_up("consumer.ended", problem=str(why or ""))
 
     def _follow(self, run: RunId, step: StepId) -> None:
         self._heard = time.monotonic()
@@ -156,19 +184,31 @@ class _Worker:
             return
         with self._busy.one_more():
             try:
-                execute(
-                    run,
-                    step,
-                    store=self.store,
-                    plans=self._plans,
-                    runtimes=self._runtimes,
-                    publish=self._publish,
-                    worker=self.id,
-                    leases=self._leases,
-                    pause=self._pause,
-                )
+                self._done(run, step)
             except FleetFlowError as error:
                 log.warning("hint.dropped", extra={"run": run, "step": step, "problem": str(error)})
+            finally:
+                self._heard = time.monotonic()  # a consumer whose slots were all taken had nothing to hear until now
+
+    def _done(self, run: RunId, step: StepId) -> None:
+        """What a hint asks for: a step, or one of the two things that come after a run."""
+        if step == TIDY:
+            follow_tidy(run, self._queues, store=self.store, plans=self._plans, runtimes=self._runtimes)
+        elif step == UNDO:
+            follow_undo(run, store=self.store, keys=self._settings.keys, publish=self._publish)
+        else:
+            execute(
+                run,
+                step,
+                store=self.store,
+                plans=self._plans,
+                runtimes=self._runtimes,
+                pins=self._pins,
+                publish=self._publish,
+                worker=self.id,
+                leases=self._leases,
+                pause=self._pause,
+            )
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         """The second signal means it."""
@@ -176,8 +216,8 @@ class _Worker:
             self._at_once.set()
         self._leave.set()
 
-    def _give_up(self, why: str) -> None:
-        log.error(why, extra={"worker": self.id})
+    def _give_up(self, why: str, **more: str) -> None:
+        log.error(why, extra={"worker": self.id, **more})
         self._code = EXIT_AGAIN
         self._at_once.set()
         self._leave.set()
@@ -187,17 +227,35 @@ class _Worker:
             try:
                 self.store.beat(self._info())
                 deaf = self._is_deaf()
-            except UnavailableError as error:
+            except FleetFlowError as error:
                 log.warning("worker.unseen", extra={"problem": str(error)})
                 continue
             if deaf:
                 self._give_up("worker.deaf")
             if self._leases.stuck.is_set():
                 self._give_up("worker.stuck")
+            if self._is_old():
+                log.info("worker.old", extra={"worker": self.id})
+                self._leave.set()
 
     def _is_deaf(self) -> bool:
-        quiet = time.monotonic() - self._heard > DEAF and self._busy.now < self._slots
-        return quiet and any(self.store.queue_length(queue) for queue in self._queues)
+        """Look after look hints lay in a queue, slots were free, and none was taken.
+
+        Counted in looks, not by the clock: a worker that was idle for an hour, or stopped, heard nothing either.
+        """
+        ignored = (
+            self._heard == self._heard_before
+            and self._busy.now < self._slots
+            and any(self.store.queue_length(queue) for queue in self._queues)
+        )
+        self._heard_before = self._heard
+        self._ignored = self._ignored + 1 if ignored else 0
+        return self._ignored * self._settings.beat >= self._settings.deaf
+
+    def _is_old(self) -> bool:
+        """Old enough to be renewed, and idle; or so old that waiting to be idle may never end."""
+        overdue = time.monotonic() - self._old
+        return overdue >= BUSIEST or (overdue >= 0 and not self._busy.now)
 
     def _info(self) -> WorkerInfo:
         return WorkerInfo(
@@ -276,6 +334,7 @@ def _consumer(celery: Celery, queues: Sequence[QueueName], slots: int) -> _Consu
         pool="threads",  # a step waits on a network; see the leases for why a killable process would be no gain
         concurrency=slots,
         queues=list(queues),
+        consumer_cls=Listener,
         without_mingle=True,  # both only make workers read each other's events
         without_gossip=True,
     )

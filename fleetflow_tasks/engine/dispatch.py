@@ -2,20 +2,22 @@
 """A plan becomes a run: look whether somebody serves its queues, seal it, store it in one script, hint at what is ready.
 
 The look comes first, before anything is stored: a run that hangs because nobody serves its queue is the commonest
-complaint about systems like this one, and the answer is known at once. The run is stored before the first hint goes
-out, so a hint that cannot be sent costs a second or two and nothing else: a reconciler sends it again.
+complaint about systems like this one, and the answer is known at once. Then what stands in the way of the stage and has
+nobody who sees to it: runs of a `flow up` that was killed, a rollback that is due. The run is stored before the first
+hint goes out, so a hint that cannot be sent costs a second or two and nothing else: a reconciler sends it again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
 from fleetflow_tasks.engine.abandoned import give_up_abandoned
-from fleetflow_tasks.engine.model import Conflict, Hint, Publish, RunId, Submitted, WorkerInfo
+from fleetflow_tasks.engine.model import Because, Conflict, Hint, Publish, RunId, Submitted, WorkerInfo
+from fleetflow_tasks.engine.rollback import roll_back
 from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.errors import Problem, RefusedError, UnavailableError
 from fleetflow_tasks.plan.codec import Keys, seal
-from fleetflow_tasks.plan.model import Plan, QueueName
+from fleetflow_tasks.plan.model import Plan, QueueName, StepId
 
 OTHER_KEY = "other-key"
 
@@ -33,20 +35,42 @@ def submit(
     key: str | None = None,
     fail_fast: bool = False,
     wait_workers: bool = False,
+    kept: Collection[StepId] = (),
+    because: Because | None = None,
+    timeout: float | None = None,
+    rollback: bool = False,
+    adopt: bool = False,
 ) -> Submitted:
     """Store *plan* as *run* and set it going.
 
     wait_workers: store it even where nobody serves a queue; its steps then wait for a worker.
+    kept: steps that count as done. timeout: seconds from now, after which the run ends as failed. rollback: when it
+    fails, the stage's last good run comes again. adopt: forget which engines the stage was on.
     Raises UnavailableError where nobody serves a queue, or Redis does not answer or must not be used (it evicts keys,
     it is nearly full); RefusedError where the workers hold another key, or the stage is busy and `conflict` is `fail`.
     """
     store.check()
-    missing = unserved(plan, store, key=keys.current.id)
+    missing = unserved(plan, store, key=keys.current.id, kept=kept)
     if missing and not wait_workers:
         raise (RefusedError if all(problem.code == OTHER_KEY for problem in missing) else UnavailableError)(*missing)
     left = give_up_abandoned(store, plan.project, plan.stage)
+    undo = store.undo(plan.project, plan.stage)
+    if undo is not None and conflict != "supersede":  # that lifts the hold: nobody waits for what was before
+        roll_back(undo, plan.project, plan.stage, store=store, keys=keys, publish=publish)
     submitted = store.submit(
-        run, plan, seal(plan, keys, run), actor=actor, note=note, conflict=conflict, key=key, fail_fast=fail_fast
+        run,
+        plan,
+        seal(plan, keys, run),
+        actor=actor,
+        note=note,
+        conflict=conflict,
+        key=key,
+        fail_fast=fail_fast,
+        kept=kept,
+        because=because,
+        timeout=timeout,
+        rollback=rollback,
+        adopt=adopt,
     )
     for problem in missing:
         store.note(submitted.run.id, msgspec.structs.replace(problem, severity="warning"))
@@ -55,13 +79,13 @@ def submit(
     return submitted
 
 
-def unserved(plan: Plan, store: Store, *, key: str) -> tuple[Problem, ...]:
+def unserved(plan: Plan, store: Store, *, key: str, kept: Collection[StepId] = ()) -> tuple[Problem, ...]:
     """A problem for each queue of *plan* that no worker serves that is there, stays, and can open and read the plan.
 
-    key: the id of the one that seals it.
+    key: the id of the one that seals it. kept: steps that need nobody.
     """
     workers = store.workers()
-    queues = sorted({step.queue for step in plan.steps})
+    queues = sorted({step.queue for step in plan.steps if step.id not in kept})
     problems = (_unserved(queue, plan.schema, key, workers, store) for queue in queues)
     return tuple(problem for problem in problems if problem is not None)
 
@@ -69,15 +93,16 @@ def unserved(plan: Plan, store: Store, *, key: str) -> tuple[Problem, ...]:
 def _unserved(queue: QueueName, schema: int, key: str, workers: Sequence[WorkerInfo], store: Store) -> Problem | None:
     staying = [worker for worker in workers if queue in worker.queues and not worker.draining]
     readers = [worker for worker in staying if worker.schema >= schema]
-    if any(key in worker.keys for worker in readers):
+    strangers = [worker for worker in readers if key not in worker.keys]  # any of them may come to a step first
+    if readers and not strangers:
         return None
     start = f"flow worker {queue}"
-    if readers:
+    if strangers:
         return Problem(
             code=OTHER_KEY,
-            message=f"the workers of queue `{queue}` hold another key: they could not open this plan",
+            message=f"workers of queue `{queue}` hold another key: they could not open this plan",
             cause=tuple(
-                f"{worker.host} opens plans of key {', '.join(worker.keys)}, not {key}" for worker in readers[:5]
+                f"{worker.host} opens plans of key {', '.join(worker.keys)}, not {key}" for worker in strangers[:5]
             ),
             fix="give FLEETFLOW_KEY the same value here and there (to change it: `new,old` on the workers first)",
         )
@@ -111,6 +136,29 @@ def ago(seconds: float) -> str:
     if seconds < 2 * 86400:
         return f"{seconds / 3600:.0f} h"
     return f"{seconds / 86400:.0f} days"
+
+
+def kept_safe(store: Store) -> Problem | None:
+    """A note where what was just submitted could be lost with its Redis, and how that is mended. Takes up to a second.
+
+    For after the hints are out: nobody's deployment waits for a disk.
+    """
+    try:
+        if store.durable():
+            return None
+    except UnavailableError as error:
+        return _not_safe(str(error))
+    return _not_safe("it has no replica that has the run by now, and no append-only file that has it on disk")
+
+
+def _not_safe(why: str) -> Problem:
+    return Problem(
+        code="not-durable",
+        message="the run is stored, but it would be lost if its Redis lost power, or failed over, in this moment",
+        cause=(why, "a Redis that only crashes, or is stopped, loses nothing as long as it writes an append-only file"),
+        fix="switch on `appendonly yes` there, or give it a replica and `min-replicas-to-write 1`",
+        severity="note",
+    )
 
 
 def _unsent(publish: Publish, hints: tuple[Hint, ...]) -> Problem | None:

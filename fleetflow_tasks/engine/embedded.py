@@ -30,7 +30,7 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-from fleetflow_tasks.engine.settings import Settings, private_folder, unusable
+from fleetflow_tasks.engine.settings import Place, private_folder, unusable
 from fleetflow_tasks.errors import Problem, UnavailableError
 
 START = 20.0  # seconds until it must answer,
@@ -44,12 +44,12 @@ Child = subprocess.Popen[bytes]
 
 
 @contextmanager
-def redis_for(settings: Settings, say: Say) -> Iterator[str]:
-    """The address of the Redis that *settings* name, or of an embedded one, alive while the block runs."""
-    if settings.redis_url is not None:
-        yield settings.redis_url
+def redis_for(place: Place, say: Say) -> Iterator[str]:
+    """The address of the Redis that *place* names, or of an embedded one, alive while the block runs."""
+    if place.redis_url is not None:
+        yield place.redis_url
         return
-    with embedded_server(settings.state, say) as url:
+    with embedded_server(place.state, say) as url:
         yield url
 
 

@@ -12,14 +12,17 @@ already, who finds the work done.
 import logging
 import threading
 import time
+import traceback
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, TypeVar
 
-from fleetflow_tasks.config.model import Data, RuntimeName
+from fleetflow_tasks.config.model import Data, ProjectName, RuntimeName, StageName
+from fleetflow_tasks.engine.hide import Hide, hidden_outcome, hidden_problem, hider
 from fleetflow_tasks.engine.lease import Held, Leases
 from fleetflow_tasks.engine.model import Claim, Finished, Hint, Publish, RunId, StepState, StepStatus, WorkerId
+from fleetflow_tasks.engine.pin import Pins
 from fleetflow_tasks.engine.retry import retry_in
 from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.errors import FleetFlowError, Problem, UnavailableError
@@ -38,8 +41,9 @@ Point = Literal["before_claim", "after_claim", "before_finish", "after_finish"]
 Pause = Callable[[Point, RunId, StepId], None]
 
 AGAIN = 0.5  # seconds between two tries to tell a store that does not answer
-ENDED_BADLY = ("failed", "cancelled")
-PLANS = 16  # opened plans that are kept; a worker seldom serves more runs at once
+# Opened plans that are kept, and the steps of all of them, some 50 MB. Where hundreds of stages take turns, a plan that is
+# not kept is fetched and opened again for each of its steps; that takes longer than the claim.
+PLANS, STEPS = 256, 20_000
 
 
 class Done(Data, frozen=True, kw_only=True):
@@ -77,23 +81,34 @@ class Plans:
         self._opened: OrderedDict[RunId, Opened] = OrderedDict()
         self._lock = threading.Lock()
 
-    def opened(self, claim: Claim) -> "Opened | None":
+    def opened(self, run: RunId, project: ProjectName, stage: StageName) -> "Opened | None":
         """None: the run is not there any more. Raises RefusedError when the seal does not fit."""
         with self._lock:
-            if claim.run not in self._opened:
-                blob = self._store.sealed_plan(claim.run)
+            if run not in self._opened:
+                blob = self._store.sealed_plan(run)
                 if blob is None:
                     return None
-                plan = unseal(blob, self._keys, run=claim.run, project=claim.project, stage=claim.stage)
-                self._opened[claim.run] = Opened(plan=plan, steps={step.id: step for step in plan.steps})
-                if len(self._opened) > PLANS:
-                    self._opened.popitem(last=False)
-            return self._opened[claim.run]
+                plan = unseal(blob, self._keys, run=run, project=project, stage=stage)
+                steps = {step.id: step for step in plan.steps}
+                self._opened[run] = Opened(plan=plan, steps=steps, hide=hider(plan))
+                self._forget()
+            self._opened.move_to_end(run)
+            return self._opened[run]
+
+    def _forget(self) -> None:
+        """What was not asked for the longest time; never the last one, however large."""
+        steps = sum(len(opened.steps) for opened in self._opened.values())
+        while len(self._opened) > 1 and (len(self._opened) > PLANS or steps > STEPS):
+            _, forgotten = self._opened.popitem(last=False)
+            steps -= len(forgotten.steps)
 
 
 class Opened(Data, frozen=True, kw_only=True):
+    """hide: takes the plan's secrets out of a text."""
+
     plan: Plan
     steps: Mapping[StepId, Step]
+    hide: Hide
 
 
 def nowhere(point: Point, run: RunId, step: StepId) -> None:
@@ -121,17 +136,16 @@ def execute(
     store: Store,
     plans: Plans,
     runtimes: Runtimes,
+    pins: Pins,
     publish: Publish,
     worker: WorkerId,
     leases: Leases,
     tracebacks: str = "the log of the worker",
-    tidies: bool = True,
     pause: Pause = nowhere,
 ) -> StepState | None:
     """Carry out *step* if it is ours to carry out, and hint at what may start after it.
 
-    tracebacks: where they go, in the words of the problem that a bug becomes. tidies: False: when the run ends badly, the
-    caller sees to what it leaves behind.
+    tracebacks: where they go, in the words of the problem that a bug becomes.
     Returns the state it reached, or None if another worker holds it or nothing is left to do.
     Raises UnavailableError when the store cannot even be asked; the hint is then as good as lost, and comes again.
     """
@@ -143,40 +157,13 @@ def execute(
     # Worth a line: when a worker dies, its log must tell what it was doing.
     log.info("step.claimed", extra=_fields(claim))
     with leases.hold(claim) as attempt:
+        send(publish, claim.hints)
         pause("after_claim", run, step)
-        ending = _carried_out(attempt, plans, runtimes, tracebacks)
+        ending = _carried_out(attempt, plans, runtimes, pins, tracebacks)
         pause("before_finish", run, step)
         finished = _told(attempt, lambda: _written(store, claim, ending))
     pause("after_finish", run, step)
-    state = _ended(claim, ending, finished, publish)
-    if tidies and finished is not None and finished.ended in ENDED_BADLY:
-        _tidy_after(claim, plans, runtimes)
-    return state
-
-
-def tidy(plan: Plan, run: RunId, names: Iterable[RuntimeName], runtimes: Runtimes) -> None:
-    """Let the runtimes of these *names* remove what *run*, which ended badly, prepared and never started.
-
-    Never raises: the run is over, and the next one's prune finds what is left.
-    """
-    for name in names:
-        try:
-            outcome = runtimes(name).tidy(plan, run)
-        except Exception as error:
-            expected = isinstance(error, (DeployError, FleetFlowError))
-            log.warning("run.untidy", extra={"run": run, "runtime": name, "problem": str(error)}, exc_info=not expected)
-        else:
-            log.info("run.tidied", extra={"run": run, "runtime": name, "outcome": outcome.text})
-
-
-def _tidy_after(claim: Claim, plans: Plans, runtimes: Runtimes) -> None:
-    try:
-        opened = plans.opened(claim)
-    except Exception:  # then nothing was prepared here either
-        log.warning("run.untidy", extra=_fields(claim), exc_info=True)
-        return
-    if opened is not None and claim.step in opened.steps:
-        tidy(opened.plan, claim.run, [opened.steps[claim.step].runtime], runtimes)
+    return _ended(claim, ending, finished, publish)
 
 
 def send(publish: Publish, hints: tuple[Hint, ...]) -> bool:
@@ -190,29 +177,48 @@ def send(publish: Publish, hints: tuple[Hint, ...]) -> bool:
     return True
 
 
-def _carried_out(attempt: Held, plans: Plans, runtimes: Runtimes, tracebacks: str) -> Ending:
+def _carried_out(attempt: Held, plans: Plans, runtimes: Runtimes, pins: Pins, tracebacks: str) -> Ending:
+    claim = attempt.claim
     try:
-        opened = _told(attempt, lambda: plans.opened(attempt.claim))
+        opened = _told(attempt, lambda: plans.opened(claim.run, claim.project, claim.stage))
         if opened is None:
             return Lost()
-        return _tried(attempt, opened.plan, opened.steps[attempt.claim.step], runtimes)
+        step = opened.steps[claim.step]
     except FleetFlowError as refused:
         return Failed(problem=refused.problems[0], retry_in=None)
     except Exception as error:
-        log.exception("step.bug", extra=_fields(attempt.claim))
+        log.exception("step.bug", extra=_fields(claim))
         return Failed(problem=_bug(error, tracebacks), retry_in=None)
+    return _without_secrets(_tried(attempt, opened, step, runtimes, pins, tracebacks), opened.hide)
 
 
-def _tried(attempt: Held, plan: Plan, step: Step, runtimes: Runtimes) -> Ending:
+def _tried(attempt: Held, opened: Opened, step: Step, runtimes: Runtimes, pins: Pins, tracebacks: str) -> Ending:
     try:
-        attempt.begin(step.timeout)
-        return Done(outcome=_called(runtimes(step.runtime), plan, step, attempt))
+        attempt.begin(step.timeout, hide=opened.hide)
+        runtime = runtimes(step.runtime)
+        pins.check(attempt.claim.run, opened.plan, step.runtime, runtime)
+        return Done(outcome=_called(runtime, opened.plan, step, attempt))
     except Stopped as stopped:
         return _stopped(stopped, attempt)
     except DeployError as error:
         return Failed(problem=error.problem, retry_in=_again(error, step, attempt.claim))
     except FleetFlowError as error:
         return Failed(problem=error.problems[0], retry_in=_again(error, step, attempt.claim))
+    except Exception as error:  # noqa: BLE001  (a runtime may be anybody's)
+        # Not `log.exception`: a library's words, and so a traceback, may hold what it was given.
+        traced = {"traceback": opened.hide(traceback.format_exc())}
+        log.error("step.bug", extra=_fields(attempt.claim) | traced)  # noqa: TRY400
+        return Failed(problem=_bug(error, tracebacks), retry_in=None)
+
+
+def _without_secrets(ending: Ending, hide: Hide) -> Ending:
+    match ending:
+        case Done(outcome=outcome):
+            return Done(outcome=hidden_outcome(outcome, hide))
+        case Failed(problem=problem, retry_in=seconds):
+            return Failed(problem=hidden_problem(problem, hide), retry_in=seconds)
+        case Cancelled() | GivenBack() | Lost():
+            return ending
 
 
 def _called(runtime: Runtime, plan: Plan, step: Step, attempt: Held) -> Outcome:
@@ -276,12 +282,17 @@ def _written(store: Store, claim: Claim, ending: Ending) -> Finished:
 
 
 def _told(attempt: Held, say: Callable[[], T]) -> T | None:
-    """What the store answers, asked again while it does not; None once the lease is over."""
+    """What the store answers, asked again while it does not; None once the lease is over.
+
+    Asked once more then: where only the answer was lost, the step has ended, which looks like a lost lease to the renewer,
+    and the answer holds the hints of what comes next.
+    """
     while True:
+        over = attempt.is_over()
         try:
             return say()
         except UnavailableError:
-            if attempt.is_over():
+            if over:
                 return None
             time.sleep(AGAIN)
 

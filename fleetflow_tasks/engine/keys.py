@@ -3,15 +3,20 @@
 
 What belongs to a stage shares the hash tag `{project/stage}`, since one script must see a run end and the next begin.
 T is `ff:{project/stage}`, R is `T:run:<run id>`. A run's keys have no TTL while it is queued or active; from its end on
-they live 30 days, its answers an hour; sooner gone if 50 newer runs of the stage have ended.
+they live 30 days, its answers an hour; sooner gone if 50 newer runs of the stage have ended. The stage's good run, the
+one to roll back to, lives 400 days, and from when another takes its place as if it had ended then.
 
-    T:stage             hash    generation, fence, active (run id), quiet (no run begins before), engine:<queue>
+    T:stage             hash    generation, fence, active (run id), quiet (no run begins before), engine:<queue>,
+                                good (the last run that deployed the whole stage and succeeded), undo (a failed run that is
+                                to be rolled back before anything else begins)
     T:line              list    queued runs, the next one first
     T:runs              zset    run id -> submitted
-    T:ended             zset    run id -> ended; at most 50
-    T:answers           hash    of `expire` and `due`: the last request and its answer
+    T:ended             zset    run id -> ended; at most 50, the good run not among them
+    T:deadlines         zset    run id -> deadline; of those that have one, while queued or active
+    T:answers           hash    of `expire`, `due` and `no_undo`: the last request and its answer
     T:key:<key>         string  idempotency key -> run id; lives as its run
-    R                   hash    status, generation, reason, actor, note, left (steps not ended), failed, cancelled …
+    R                   hash    status, generation, reason, actor, note, left (steps not ended), failed, cancelled, because,
+                                deadline, rollback, whole (deploy or teardown of all), adopt, undone (by which run) …
     R:sealed            string  the plan, sealed
     R:order             string  step ids in the plan's order, JSON
     R:steps             hash    step -> its state, JSON
@@ -27,13 +32,15 @@ they live 30 days, its answers an hour; sooner gone if 50 newer runs of the stag
 
 Outside any tag stand indexes, written before what they point to and swept when it is gone:
 
-    ff:run:<run id>     string  project/stage; 60 days, twice a run's life after its end
-    ff:stages           zset    project/stage -> last submit; 31 days
+    ff:run:<run id>     string  project/stage; 60 days, twice a run's life after its end; a good run's 30 days longer than it
+    ff:stages           zset    project/stage -> last submit; a day longer than its good run
     ff:active           zset    the same, until the reconciler finds nothing to do there
     ff:workers          zset    worker -> last seen; with :info (hash, JSON) and :queues (hash, queue -> last served)
     ff:reconciler       string  the worker that reconciles; a few seconds
+    ff:mark             string  what a submitter writes last, to wait until it is on disk; a minute
 
-Only the scripts compose T and R keys, this module those that Python reads itself.
+Only the scripts compose T and R keys, this module those that Python reads itself. What an older FleetFlow wrote lacks some
+of the fields of R; the scripts take that as the default.
 """
 
 from typing import Final
@@ -45,10 +52,11 @@ STAGES: Final = "ff:stages"
 ACTIVE: Final = "ff:active"
 WORKERS: Final = "ff:workers"
 RECONCILER: Final = "ff:reconciler"
+MARK: Final = "ff:mark"
 
 DAY: Final = 86_400  # seconds
 INDEX_LIFE: Final = 60 * DAY  # of `ff:run:<id>`; a run's own keys live 30 days after its end
-STAGE_LIFE: Final = 31 * DAY  # of a stage in `ff:stages`, a day longer than its last run
+STAGE_LIFE: Final = 401 * DAY  # of a stage in `ff:stages`, a day longer than a good run
 WORKER_LIFE: Final = 7 * DAY  # of a silent worker, so that "last seen 3 h ago" can be said
 
 

@@ -24,7 +24,7 @@ from typing import Literal
 from fleetflow_tasks.engine.model import RENEW, Claim, Renewal, RunId
 from fleetflow_tasks.engine.settings import OVERSTAY
 from fleetflow_tasks.engine.store import Store
-from fleetflow_tasks.errors import UnavailableError
+from fleetflow_tasks.errors import FleetFlowError, UnavailableError
 from fleetflow_tasks.plan.model import StepId
 from fleetflow_tasks.runtimes.base import Stopped
 
@@ -52,13 +52,15 @@ class Held:
         self._until = claim.taken + claim.lease * (1 - MARGIN)
         self._verdict: Renewal = "held"
         self._begun = False
+        self._hide: Callable[[str], str] = str
         self._reported = 0.0
         self._changed = threading.Condition()
 
-    def begin(self, timeout: float) -> None:
-        """The step's own time, in seconds, counts from now."""
+    def begin(self, timeout: float, *, hide: Callable[[str], str] = str) -> None:
+        """The step's own time, in seconds, counts from now. hide: takes out of a report what it must not say."""
         self.began = time.monotonic()
         self.deadline = self.began + timeout
+        self._hide = hide
 
     @property
     def number(self) -> int:
@@ -73,7 +75,7 @@ class Held:
         return self.claim.run
 
     def report(self, text: str, current: float | None = None, total: float | None = None) -> None:
-        self.said = text
+        self.said = text = self._hide(text)
         now = time.monotonic()
         if now - self._reported < REPORTS:
             return
@@ -247,7 +249,9 @@ class Leases:
             try:
                 self.renew()
                 pause = self._every
-            except UnavailableError as error:
+            except FleetFlowError as error:
+                if self._broken is not None and not isinstance(error, UnavailableError):
+                    raise  # the one stage that this process is there for cannot go on
                 log.warning("lease.unrenewed", extra={"problem": str(error)})
                 self._ended.wait(RETRY)
                 pause = 0.0

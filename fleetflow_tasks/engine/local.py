@@ -27,13 +27,15 @@ import msgspec
 from fleetflow_tasks import __version__
 from fleetflow_tasks.engine.abandoned import birth, local_queue
 from fleetflow_tasks.engine.dispatch import submit
-from fleetflow_tasks.engine.execute import ENDED_BADLY, Plans, Runtimes, execute, once_each, tidy
+from fleetflow_tasks.engine.execute import Plans, Runtimes, execute, once_each
 from fleetflow_tasks.engine.lease import Leases
 from fleetflow_tasks.engine.logs import log_file, logged_to_file
 from fleetflow_tasks.engine.model import Conflict, Hint, Run, RunId, Submitted, WorkerId, WorkerInfo
+from fleetflow_tasks.engine.pin import Pins
 from fleetflow_tasks.engine.reconcile import EVERY, Memory, care, look_around
 from fleetflow_tasks.engine.settings import Settings
 from fleetflow_tasks.engine.store import Store
+from fleetflow_tasks.engine.tidy import ENDED_BADLY, tidy
 from fleetflow_tasks.engine.trouble import lost
 from fleetflow_tasks.errors import Bug, FleetFlowError, UnavailableError
 from fleetflow_tasks.plan.model import Plan
@@ -59,6 +61,8 @@ def run_here(
     conflict: Conflict = "wait",
     key: str | None = None,
     fail_fast: bool = False,
+    timeout: float | None = None,
+    adopt: bool = False,
     slots: int = SLOTS,
 ) -> Run:
     """Submit *plan* as *run*, carry its steps out, and return it as it ended.
@@ -82,6 +86,8 @@ def run_here(
             conflict=conflict,
             key=key,
             fail_fast=fail_fast,
+            timeout=timeout,
+            adopt=adopt,
         )
         here.see_through(submitted, follow)
         ended = _found(store, submitted.run.id)
@@ -112,6 +118,7 @@ class _Here:
         self._id = WorkerId(f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
         self._leases = Leases(store, renew=settings.renew, overstay=settings.overstay, broken=self._break)
         self._plans = Plans(store, settings.keys)
+        self._pins = Pins(store)
         self._inbox: SimpleQueue[Hint | None] = SimpleQueue()
         self._ended = threading.Event()
         self._failure: Exception | None = None
@@ -214,11 +221,11 @@ class _Here:
                 store=self._store,
                 plans=self._plans,
                 runtimes=self._runtimes,
+                pins=self._pins,
                 publish=self.publish,
                 worker=self._id,
                 leases=self._leases,
                 tracebacks=str(log_file(self._settings.state)),
-                tidies=False,
             )
         except UnavailableError as error:  # it comes again
             log.warning("hint.dropped", extra={"run": hint.run, "step": hint.step, "problem": str(error)})
@@ -235,7 +242,14 @@ class _Here:
                 memory = look_around(memory, store=self._store, lease=self._settings.lease)
                 again = [self._queue] if empty and was_empty else []
                 stage = (self.plan.project, self.plan.stage)
-                care(stage, memory, store=self._store, publish=self.publish, republish=again)
+                care(
+                    stage,
+                    memory,
+                    store=self._store,
+                    publish=self.publish,
+                    keys=self._settings.keys,
+                    republish=again,
+                )
             except UnavailableError as error:
                 log.warning("stage.unseen", extra={"problem": str(error)})
                 memory = memory.after_outage(lease=self._settings.lease)

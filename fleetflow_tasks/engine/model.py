@@ -38,7 +38,7 @@ FOLLOWS: Mapping[StepStatus, frozenset[StepStatus]] = {
     "cancelled": frozenset(),
 }
 RUN_FOLLOWS: Mapping[RunStatus, frozenset[RunStatus]] = {
-    "queued": frozenset({"running", "cancelled"}),
+    "queued": frozenset({"running", "failed", "cancelled"}),  # failed: its deadline came first
     "running": frozenset({"ending", "succeeded", "failed", "cancelled"}),
     "ending": frozenset({"failed", "cancelled"}),  # no new claims, leases still out
     "succeeded": frozenset(),
@@ -56,7 +56,11 @@ SETTLE = (
 )
 PATIENCE = 600.0  # seconds that a ready step waits for a worker on a queue that nobody serves; then it fails
 TELL = 5.0  # seconds of that after which the run's watchers are told
-WINDOW = 32  # hints that a run may have out on a queue of which no live worker is known; else two per slot
+# Hints that a run may have out on a queue: one for two slots of its live workers, this many at least, or WINDOW where no worker
+# is known. Each claim sends the next one, so no slot is idle for it; and another run's step, or one of higher rank, waits for
+# half a round of the slots behind them.
+MIN_WINDOW = 2
+WINDOW = 32
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"  # no i, l, o, u: read aloud without doubt
 
@@ -163,7 +167,7 @@ class Claim(Data, frozen=True, kw_only=True):
     """The right to carry a step out, until the lease ends or another fence is given.
 
     taken: `time.monotonic()` of the claimer *before* the claim was sent; with `lease` (seconds) it bounds what it may do
-    without having renewed.
+    without having renewed. hints: of other steps, to be sent on, as this one's is not out any more.
     """
 
     run: RunId
@@ -178,6 +182,7 @@ class Claim(Data, frozen=True, kw_only=True):
     generation: int
     taken: float
     lease: float = LEASE
+    hints: tuple[Hint, ...] = ()
 
 
 Refusal = Literal["not-found", "not-ready", "taken", "ended", "newer-schema"]  # why a claim was not given

@@ -14,9 +14,9 @@ import secrets
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from fleetflow_tasks.config.model import Data
+from fleetflow_tasks.engine.address import FORMS, parsed, shown
 from fleetflow_tasks.engine.model import LEASE, RENEW
 from fleetflow_tasks.errors import ConfigError, Problem, RefusedError, UnavailableError
 from fleetflow_tasks.plan.codec import KeyMaterial, Keys, parse_key
@@ -24,24 +24,36 @@ from fleetflow_tasks.plan.codec import KeyMaterial, Keys, parse_key
 GRACE = 30.0  # seconds from SIGTERM to the end; Kubernetes kills after 30 by default, Docker after 10
 BEAT = 5.0  # seconds between two words of a worker about itself; one that missed three is counted as gone
 OVERSTAY = 60.0  # seconds past its deadline after which a step is taken to hang
-SCHEMES = ("redis", "rediss", "unix")
+DEAF = 30.0  # seconds without a hint, though some wait and slots are free, after which a consumer is taken for dead
 
 
-class Settings(Data, frozen=True, kw_only=True):
-    """redis_url: None asks for the embedded Valkey in `state`.
+class Place(Data, frozen=True, kw_only=True):
+    """Where runs lie; enough for whoever only looks. redis_url: None asks for the embedded Valkey in `state`."""
 
-    lease, renew, beat, grace, overstay: seconds. Whoever shares a Redis must agree on the lease, so none of them is read from the
-    environment; tests shorten them.
+    state: Path
+    redis_url: str | None = None
+
+
+class Settings(Place, frozen=True, kw_only=True):
+    """What it takes to submit and to work: the keys too.
+
+    lease, renew, beat, grace, overstay, deaf: seconds. Whoever shares a Redis must agree on the lease, so none of them is
+    read from the environment; tests shorten them.
+    recycle: seconds after which a worker makes way for a new process; None: never.
     """
 
     keys: Keys
-    state: Path
-    redis_url: str | None = None
     lease: float = LEASE
     renew: float = RENEW
     beat: float = BEAT
     grace: float = GRACE
     overstay: float = OVERSTAY
+    deaf: float = DEAF
+    recycle: float | None = None
+
+    def __repr__(self) -> str:
+        """Whoever prints it must not print the password in the address."""
+        return f"Settings({shown(self.redis_url) if self.redis_url else 'embedded'}, {self.keys!r}, state={self.state})"
 
 
 def from_environ(environ: Mapping[str, str]) -> Settings:
@@ -50,11 +62,20 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
     Raises ConfigError where one of them cannot be read, RefusedError where a Redis that others can reach comes without
     a key, UnavailableError where the state folder cannot be made.
     """
+    found = place(environ)
+    url, state = found.redis_url, found.state
+    return Settings(redis_url=url, keys=_keys(environ.get("FLEETFLOW_KEY", ""), url, state), state=state)
+
+
+def place(environ: Mapping[str, str]) -> Place:
+    """The same without the keys: to look at a run no key is needed, so nobody is to be given one for that.
+
+    Raises as `from_environ`, but for the keys.
+    """
     url = environ.get("FLEETFLOW_REDIS_URL") or None
     if url is not None:
         _checked(url)
-    state = state_folder(environ)
-    return Settings(redis_url=url, keys=_keys(environ.get("FLEETFLOW_KEY", ""), url, state), state=state)
+    return Place(redis_url=url, state=state_folder(environ))
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:
@@ -111,11 +132,14 @@ def unusable(path: Path, error: OSError) -> UnavailableError:
 
 
 def is_private(url: str | None) -> bool:
-    """True where no other machine can reach this Redis: embedded, a unix socket, or loopback."""
+    """True where no other machine can reach this Redis: embedded, a unix socket, or loopback.
+
+    Sentinels are for several machines, wherever they are asked.
+    """
     if url is None:
         return True
-    parts = urlsplit(url)
-    return parts.scheme == "unix" or _is_loopback(parts.hostname or "localhost")
+    address = parsed(url)
+    return not address.master_name and all(_is_loopback(host) for host, _ in address.hosts)
 
 
 def _is_loopback(host: str) -> bool:
@@ -129,19 +153,15 @@ def _is_loopback(host: str) -> bool:
 
 def _checked(url: str) -> None:
     try:
-        parts = urlsplit(url)
-        problem = "" if parts.scheme in SCHEMES else f"it begins with `{parts.scheme or url.partition(':')[0]}`"
-        _ = parts.port
+        parsed(url)
     except ValueError as error:
-        problem = str(error)
-    if problem:
         raise ConfigError(
             Problem(
                 code="redis-url",
-                message=f"FLEETFLOW_REDIS_URL is no address of a Redis: {problem}",
-                fix="write redis://HOST:6379/0, rediss://… for TLS, or unix:///path/to/redis.sock",
+                message=f"FLEETFLOW_REDIS_URL is no address of a Redis: {error}",
+                fix=f"write {FORMS}",
             )
-        )
+        ) from error
 
 
 def _keys(text: str, url: str | None, state: Path) -> Keys:
@@ -159,11 +179,11 @@ def _keys(text: str, url: str | None, state: Path) -> Keys:
         previous = others[0] if others else ""
         return Keys(current=parse_key(current), previous=parse_key(previous) if previous else None)
     if not is_private(url):
-        host = urlsplit(url or "").hostname
+        hosts = ", ".join(host for host, _ in parsed(url or "").hosts)
         raise RefusedError(
             Problem(
                 code="key-missing",
-                message=f"FLEETFLOW_KEY is not set, and the Redis on `{host}` can be reached by others",
+                message=f"FLEETFLOW_KEY is not set, and the Redis on `{hosts}` can be reached by others",
                 cause=(
                     "a plan holds passwords; with a key they lie sealed in Redis, and only your workers can open them",
                 ),

@@ -13,31 +13,33 @@ What this module does not know: plans' contents (it stores them sealed), Celery,
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import resources
-from typing import Final, Self, cast
+from itertools import islice
+from typing import Final, Self, TypeVar, cast
 
 import msgspec
 import redis
 from redis.backoff import ConstantBackoff
-from redis.exceptions import (
-    RedisError,
-)
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from fleetflow_tasks.config.model import ProjectName, StageName
-from fleetflow_tasks.engine import keys, trouble
+from fleetflow_tasks.engine import address, client, keys, trouble
+from fleetflow_tasks.engine.footprint import Footprint, footprint
 from fleetflow_tasks.engine.model import (
     LEASE,
     LOCAL,
     MAX_LOSSES,
+    MIN_WINDOW,
     PATIENCE,
     SETTLE,
     TELL,
     WINDOW,
     AnyEvent,
+    Because,
     Claim,
     Conflict,
     EventId,
@@ -48,8 +50,10 @@ from fleetflow_tasks.engine.model import (
     Run,
     RunId,
     RunQueued,
+    RunStatus,
     Snapshot,
     Submitted,
+    Undo,
     WorkerId,
     WorkerInfo,
 )
@@ -57,15 +61,20 @@ from fleetflow_tasks.errors import Bug, Problem, RefusedError, UnavailableError
 from fleetflow_tasks.plan.model import Plan, QueueName, Step, StepId
 from fleetflow_tasks.runtimes.base import Outcome
 
+T = TypeVar("T")
+
 TIMEOUT: Final = 5.0  # seconds a script may take, its way included; the largest needs some 30 ms
 BLOCK: Final = 2.0  # seconds that a reader waits for events at most, well below its own timeout
 BEGINNING: Final = EventId("0-0")  # of a stream: after it come all events
 EVENTS_KEPT: Final = 10_000  # of a run, and ten for each step: a step without trouble makes three
 REGISTRY: Final = 1.0  # seconds that the list of workers is believed
+STAGES: Final = 50  # asked for their runs on one way to Redis and back
+SKEW: Final = 60.0  # seconds that a submit may take between its stage's entry in the index and the run itself
 BEATEN: Final = 15.0  # seconds after its last beat (one each 5) that a worker still counts as alive
 
 _SCRIPTS: Final = (
-    "submit", "claim", "renew", "release", "finish", "cancel", "expire", "due", "snapshot", "runs", "tell", "beat", "reconciler", "idle",
+    "submit", "claim", "renew", "release", "finish", "cancel", "expire", "due", "no_undo", "snapshot", "runs", "tell", "beat",
+    "reconciler", "idle",
 )  # fmt: skip
 
 
@@ -74,6 +83,7 @@ class _Stored(msgspec.Struct):
     hints: tuple[Hint, ...] = ()
     repeated: bool = False
     busy: RunId | None = None
+    unheld: bool = False
 
 
 class _Claimed(msgspec.Struct):
@@ -83,12 +93,21 @@ class _Claimed(msgspec.Struct):
     losses: int = 0
     releases: int = 0
     generation: int = 0
+    hints: tuple[Hint, ...] = ()
 
 
 class _Moved(msgspec.Struct):
     hints: tuple[Hint, ...] = ()
     found: bool = True
     idle: bool = False
+
+
+class _Registry(msgspec.Struct, frozen=True, kw_only=True):
+    """What workers can do, by queue. slots: of all together. schemas: of the newest plans that one of them can read."""
+
+    at: float
+    slots: Mapping[QueueName, int] = {}
+    schemas: Mapping[QueueName, int] = {}
 
 
 class Store:
@@ -101,48 +120,38 @@ class Store:
         self._reader = reader
         self._shown = shown
         self._lease = lease
+        self.settle = SETTLE
         self._clock = clock
-        self._scripts = {name: scripts.register_script(_text(name)) for name in _SCRIPTS}
+        self._scripts = {name: client.script(scripts, _text(name)) for name in _SCRIPTS}
+        self._listing = client.Reading(scripts, _text("runs"))
         self._names: dict[RunId, str] = {}
-        self._registry: tuple[float, Sequence[WorkerInfo]] = (float("-inf"), ())
+        self._registry = _Registry(at=float("-inf"))
         self._interruption: Exception | None = None
 
     @classmethod
     def connect(
         cls, url: str, *, client_name: str = "ff", lease: float = LEASE, clock: Callable[[], float] | None = None
     ) -> Self:
-        """url: redis://, rediss:// or unix://. Nothing is sent before the first call.
+        """url: one that `address.parsed` takes. Nothing is sent before the first call.
 
         lease: seconds that a claim is good for. clock: a test's; None: Redis's own `TIME`, as in all but tests.
         """
-        shown = trouble.shown_url(url)
+        shown = address.shown(url)
         try:
-            # RESP2: the replies that we read look the same in every redis-py; nothing of RESP3 is used.
-            scripts = redis.Redis.from_url(
-                url,
-                client_name=client_name,
-                protocol=2,
-                socket_timeout=TIMEOUT,
-                socket_connect_timeout=TIMEOUT,
-                retry=Retry(ConstantBackoff(0.1), 1),
-            )
-            reader = redis.Redis.from_url(
-                url,
-                client_name=client_name,
-                protocol=2,
-                socket_timeout=BLOCK + TIMEOUT,
-                socket_connect_timeout=TIMEOUT,
-                retry=Retry(ConstantBackoff(0.1), 0),
-            )
-            _ = scripts.connection_pool.connection_class(**scripts.connection_pool.connection_kwargs)
-        except (ValueError, TypeError, RedisError) as error:  # TypeError: an option that the client does not know
-            raise UnavailableError(trouble.no_address(shown, str(error).replace(url, shown))) from error
+            there = address.parsed(url)
+        except ValueError as error:
+            raise UnavailableError(trouble.no_address(shown, str(error))) from error
+        again, never = (Retry(ConstantBackoff(0.1), tries) for tries in (1, 0))
+        scripts = client.client(there, name=client_name, timeout=TIMEOUT, connect=TIMEOUT, retry=again)
+        reader = client.client(there, name=client_name, timeout=BLOCK + TIMEOUT, connect=TIMEOUT, retry=never)
         return cls(scripts, reader, shown=shown, lease=lease, clock=clock)
 
     def check(self) -> None:
         """Raise, in words, unless this Redis answers, is new enough, may be written to and keeps what is written."""
         with self._said():
-            info = self._redis.info("server", "replication", "memory")
+            info = (
+                self._redis.info()
+            )  # all of it: one older than 7 takes no list of sections, and is to be told from a fault
         for problem in trouble.unfit(info, self._shown):
             raise UnavailableError(problem)
 
@@ -159,12 +168,24 @@ class Store:
         conflict: Conflict = "wait",
         key: str | None = None,
         fail_fast: bool = False,
+        kept: Collection[StepId] = (),
+        because: Because | None = None,
+        timeout: float | None = None,
+        rollback: bool = False,
+        adopt: bool = False,
+        undoes: RunId | None = None,
     ) -> Submitted:
         """Write the run and, if its stage is free, start it.
 
         sealed: stored as it comes. Of *plan* nothing is stored but ids, needs, queues, ranks, retries and services.
         key: idempotency key; a run of the stage that has it is the answer, and nothing is written.
-        Raises RefusedError where conflict is "fail" and a run has the stage.
+        kept: steps that count as done, since the run that this one is because of did them.
+        timeout: seconds from now, its time in line included; a run that is not done then fails.
+        rollback: if it fails, nothing else of the stage begins until `undo` was followed.
+        adopt: as it begins, the stage forgets which engines it was pinned to.
+        undoes: the failed run that the stage is held for. This one goes before all others and lifts the hold; if another has
+        done so, that one is the answer.
+        Raises RefusedError where conflict is "fail" and a run has the stage, or the stage is not held for *undoes* any more.
         """
         self._room()
         name = keys.stage_name(plan.project, plan.stage)
@@ -181,14 +202,23 @@ class Store:
             conflict=conflict,
             key=key,
             fail_fast=fail_fast,
+            because=None if because is None else _json(because),
+            timeout=timeout,
+            rollback=rollback,
+            whole=_whole(plan),
+            adopt=adopt,
+            undoes=undoes,
             schema=plan.schema,
             events=EVENTS_KEPT + 10 * len(plan.steps),
-            **_clear(plan),
+            kept=_json(_kept(because)),
+            **_clear(plan, frozenset(kept)),
             **self._windows(),
         )
-        stored = msgspec.json.decode(answer, type=_Stored)
+        stored = _read(answer, type=_Stored)
         if stored.busy is not None:
             raise RefusedError(self._busy(name, stored.busy))
+        if stored.unheld:
+            raise RefusedError(_unheld(name, undoes))
         found = self._run(name, stored.run)
         if found is None:
             raise Bug(Problem(code="run-lost", message=f"run `{stored.run}` was written and is not there"))
@@ -202,47 +232,104 @@ class Store:
         """
         with self._said():
             info = self._redis.info("server", "replication", "persistence")
+            # Redis waits for what was written through the connection that asks. So that one writes something as well:
+            # whatever any other connection wrote before stands before it.
+            batch = self._redis.pipeline(transaction=False)
+            batch.set(keys.MARK, 1, ex=60)
             if info["connected_slaves"] > 0:
-                return self._redis.wait(1, 100) > 0
-            if not info.get("aof_enabled") or trouble.version(info) < (7, 2):
+                batch.wait(1, 100)
+            elif info.get("aof_enabled") and trouble.version(info) >= (7, 2):
+                batch.waitaof(1, 0, int(within * 1000))
+            else:
                 return False
-            local, _ = self._redis.waitaof(1, 0, int(within * 1000))
-            return local > 0
+            _, kept = batch.execute()
+        copies: int = kept if isinstance(kept, int) else kept[0]
+        return copies > 0
 
-    def cancel(self, run: RunId, *, request: str) -> tuple[Hint, ...]:
+    def cancel(self, run: RunId, *, request: str, now: bool = False) -> tuple[Hint, ...]:
         """Begin nothing new; waiting, ready and delayed steps are cancelled, running ones learn it when they renew.
 
+        now: running ones are cancelled at once, and whoever carries them out finds its fence gone. No other run of the stage
+        begins until their leases would have ended and `settle` more, as one of their calls may be on its way.
         Returns the hints of the next run, if one begins. Raises RefusedError for a run that nobody knows.
         """
         name = self._name(run)
-        answer = name and self._call("cancel", keys.tag(name), run=run, request=request, **self._windows())
-        moved = msgspec.json.decode(answer, type=_Moved) if answer else _Moved(found=False)
+        answer = name and self._call(
+            "cancel", keys.tag(name), run=run, request=request, at_once=now, settle=self.settle, **self._windows()
+        )
+        moved = _read(answer, type=_Moved) if answer else _Moved(found=False)
         if not moved.found:
             raise RefusedError(trouble.unknown(run))
         return moved.hints
+
+    def undo(self, project: ProjectName, stage: StageName) -> Undo | None:
+        """The rollback that the stage is held for, if it is."""
+        with self._said():
+            failed = cast(
+                "bytes | None", self._redis.hget(f"{keys.tag(keys.stage_name(project, stage))}:stage", "undo")
+            )
+        return (
+            None
+            if failed is None
+            else Undo(failed=RunId(failed.decode(errors="replace")), good=self.good_run(project, stage))
+        )
+
+    def quiet_until(self, project: ProjectName, stage: StageName) -> float | None:
+        """Until when no run of the stage begins, since a call of a lost worker may be on its way; None: nothing keeps it."""
+        with self._said():
+            until = self._redis.hget(f"{keys.tag(keys.stage_name(project, stage))}:stage", "quiet")
+        return float(until) if until is not None else None
+
+    def no_undo(self, project: ProjectName, stage: StageName, failed: RunId, problem: Problem) -> tuple[Hint, ...]:
+        """Nothing is brought back for *failed*, and *problem* says why, on that run. Returns the hints of the next, if one begins.
+
+        Nothing happens where the stage is not held for *failed* (any more).
+        """
+        tag = keys.tag(keys.stage_name(project, stage))
+        answer = self._call("no_undo", tag, failed=failed, problem=_json(problem), **self._windows())
+        return _read(answer, type=_Moved).hints
+
+    def good_run(self, project: ProjectName, stage: StageName) -> RunId | None:
+        """The last run that succeeded in deploying the stage as a whole, and that nobody has taken down since."""
+        name = keys.stage_name(project, stage)
+        with self._said():
+            good = cast("bytes | None", self._redis.hget(f"{keys.tag(name)}:stage", "good"))
+        found = self._run(name, RunId(good.decode(errors="replace"))) if good is not None else None
+        return found.id if found is not None else None
 
     def run(self, run: RunId) -> Run | None:
         name = self._name(run)
         return self._run(name, run) if name else None
 
     def runs(
-        self, project: ProjectName | None = None, stage: StageName | None = None, *, limit: int = 50
+        self,
+        project: ProjectName | None = None,
+        stage: StageName | None = None,
+        *,
+        statuses: Collection[RunStatus] = (),
+        actor: str | None = None,
+        since: float | None = None,
+        limit: int = 50,
     ) -> Sequence[Run]:
-        """The newest first; of all stages of *project*, or of all projects, where they are not named."""
-        with self._said():
-            names = [name.decode() for name in cast("list[bytes]", self._redis.zrevrange(keys.STAGES, 0, -1))]
+        """The newest first; of all stages of *project*, or of all projects, where they are not named.
+
+        statuses: () for any. since: submitted then or later, on Redis's clock.
+        """
+        wanted = {"statuses": dict.fromkeys(statuses, True) or None, "actor": actor, "since": since, "limit": limit}
         found: list[Run] = []
-        for name in names:
-            its_project, its_stage = keys.split(name)
-            if project in (None, its_project) and stage in (None, its_stage):
-                answer = self._call("runs", keys.tag(name), limit=limit)
-                found += msgspec.json.decode(answer, type=list[Run])
-        return sorted(found, key=lambda run: (run.submitted, run.id), reverse=True)[:limit]
+        stages = self._stages(project, stage, since)
+        while page := list(islice(stages, STAGES)):
+            if len(found) == limit and page[0][1] + SKEW < found[-1].submitted:
+                break  # of this stage and all after it the newest run is older than all that were found
+            tags = [keys.tag(name) for name, _ in page]
+            found += [run for answer in self._runs_of(tags, wanted) for run in _read(answer, type=list[Run])]
+            found = sorted(found, key=lambda run: (run.submitted, run.id), reverse=True)[:limit]
+        return found
 
     def snapshot(self, run: RunId) -> Snapshot | None:
         name = self._name(run)
         answer = self._call("snapshot", keys.tag(name), run=run) if name else None
-        return msgspec.json.decode(answer, type=Snapshot) if answer else None
+        return _read(answer, type=Snapshot) if answer else None
 
     def sealed_plan(self, run: RunId) -> bytes | None:
         name = self._name(run)
@@ -302,8 +389,9 @@ class Store:
             nonce=nonce,
             schema=schema,
             lease=self._lease,
+            **self._windows(),
         )
-        claimed = msgspec.json.decode(answer, type=_Claimed)
+        claimed = _read(answer, type=_Claimed)
         if claimed.refused is not None:
             return claimed.refused
         project, stage = keys.split(name)
@@ -318,6 +406,7 @@ class Store:
             losses=claimed.losses,
             releases=claimed.releases,
             generation=claimed.generation,
+            hints=claimed.hints,
             taken=taken,
             lease=self._lease,
         )
@@ -325,12 +414,20 @@ class Store:
     def renew(self, claims: Sequence[Claim]) -> Mapping[tuple[RunId, StepId], Renewal]:
         """Prolong what is held, one call per stage. A lease that is over is prolonged too while nobody else got the step."""
         verdicts: dict[tuple[RunId, StepId], Renewal] = {}
+        damaged: dict[tuple[RunId, StepId], trouble.DamagedError] = {}
         for name in sorted({_stage_of(claim) for claim in claims}):
             ours = [claim for claim in claims if _stage_of(claim) == name]
             wanted = [(claim.run, claim.step, claim.fence) for claim in ours]
-            answer = self._call("renew", keys.tag(name), claims=wanted, lease=self._lease)
-            for claim, verdict in zip(ours, msgspec.json.decode(answer, type=list[Renewal]), strict=True):
-                verdicts[claim.run, claim.step] = verdict
+            try:
+                answer = self._call("renew", keys.tag(name), claims=wanted, lease=self._lease)
+                for claim, verdict in zip(ours, _read(answer, type=list[Renewal]), strict=True):
+                    verdicts[claim.run, claim.step] = verdict
+            except trouble.DamagedError as error:
+                damaged |= {(claim.run, claim.step): error for claim in ours}
+        if damaged and not verdicts:
+            raise next(iter(damaged.values()))
+        # What is held of sound stages must not be lost with what is held of a damaged one.
+        verdicts.update(dict.fromkeys(damaged, "lost"))
         return verdicts
 
     def release(self, claim: Claim, *, reason: str) -> tuple[Hint, ...]:
@@ -377,12 +474,12 @@ class Store:
             "expire",
             keys.tag(keys.stage_name(project, stage)),
             losses=MAX_LOSSES,
-            settle=SETTLE,
+            settle=self.settle,
             lease=self._lease,
             request=uuid.uuid4().hex,
             **self._windows(),
         )
-        return msgspec.json.decode(answer, type=_Moved).hints
+        return _read(answer, type=_Moved).hints
 
     def due(self, project: ProjectName, stage: StageName, *, republish: Sequence[QueueName] = ()) -> tuple[Hint, ...]:
         """Ready the delayed steps whose time came, fill the windows, begin a run that waited for its turn.
@@ -396,13 +493,13 @@ class Store:
             "due",
             keys.tag(name),
             republish=list(republish),
-            served=dict.fromkeys(self._slots(), True),
+            served=self._staying().schemas,
             patience=PATIENCE,
             tell=TELL,
             request=uuid.uuid4().hex,
             **self._windows(),
         )
-        moved = msgspec.json.decode(answer, type=_Moved)
+        moved = _read(answer, type=_Moved)
         if moved.idle:
             self._carried_out("idle", keys.ACTIVE, stage=name, before=before)
         return moved.hints
@@ -411,13 +508,13 @@ class Store:
         """Those that have a run under way or in line, or had one a moment ago."""
         with self._said():
             names = cast("list[bytes]", self._redis.zrange(keys.ACTIVE, 0, -1))
-        return [keys.split(name.decode()) for name in names]
+        return [keys.split(name.decode(errors="replace")) for name in names]
 
     def active_run(self, project: ProjectName, stage: StageName) -> Run | None:
         name = keys.stage_name(project, stage)
         with self._said():
             run = cast("bytes | None", self._redis.hget(f"{keys.tag(name)}:stage", "active"))
-        return self._run(name, RunId(run.decode())) if run is not None else None
+        return self._run(name, RunId(run.decode(errors="replace"))) if run is not None else None
 
     def local_runs(self, project: ProjectName, stage: StageName) -> Sequence[RunId]:
         """The stage's active run and those in line, as far as only the process that made them carries them out."""
@@ -427,7 +524,7 @@ class Store:
             batch.hget(f"{tag}:stage", "active")
             batch.lrange(f"{tag}:line", 0, -1)
             active, line = batch.execute()
-            runs = [RunId(run.decode()) for run in ([active] if active else []) + line]
+            runs = [RunId(run.decode(errors="replace")) for run in ([active] if active else []) + line]
             if not runs:
                 return ()
             for run in runs:
@@ -436,22 +533,17 @@ class Store:
         return [
             run
             for run, queues in zip(runs, served, strict=True)
-            if queues is not None and any(queue.startswith(LOCAL) for queue in msgspec.json.decode(queues))
+            if queues is not None and any(queue.startswith(LOCAL) for queue in _read(queues, type=list[str]))
         ]
 
-    def pin_engine(
-        self, project: ProjectName, stage: StageName, queue: QueueName, identity: str, *, adopt: bool = False
-    ) -> str:
-        """Keep which engine *queue* of this stage goes to, and return the one kept: the first ever named, unless adopted.
+    def pin_engine(self, project: ProjectName, stage: StageName, queue: QueueName, identity: str) -> str:
+        """Keep which engine *queue* of this stage goes to, and return the one kept: the first named since a run adopted.
 
         So a stage is not spread over two engines by chance; the caller refuses where the answer is another than its own.
         """
         key, field = f"{keys.tag(keys.stage_name(project, stage))}:stage", f"engine:{queue}"
         with self._said():
-            if adopt:
-                self._redis.hset(key, field, identity)
-            else:
-                self._redis.hsetnx(key, field, identity)
+            self._redis.hsetnx(key, field, identity)
             return cast("bytes", self._redis.hget(key, field)).decode()
 
     def reconciler(self, worker: WorkerId, *, lease: float = 5.0) -> bool:
@@ -494,11 +586,10 @@ class Store:
             if not seen:
                 return ()
             told = cast("list[bytes | None]", self._redis.hmget(f"{keys.WORKERS}:info", [worker for worker, _ in seen]))
-        found = [
-            msgspec.structs.replace(msgspec.json.decode(info, type=WorkerInfo), seen=at)
-            for (_, at), info in zip(seen, told, strict=True)
-            if info is not None
-        ]
+        found: list[WorkerInfo] = []
+        for (_, at), info in zip(seen, told, strict=True):
+            with suppress(trouble.DamagedError):  # one that cannot be read is as good as none; the others are there
+                found += [msgspec.structs.replace(_read(info, type=WorkerInfo), seen=at)] if info is not None else []
         return sorted(found, key=lambda worker: worker.id)
 
     def last_served(self, queue: QueueName) -> float | None:
@@ -525,6 +616,22 @@ class Store:
             seconds, micros = self._redis.time()
         return seconds + micros / 1_000_000
 
+    def info(self) -> Mapping[str, object]:
+        """What the server says of itself, in redis-py's words."""
+        with self._said():
+            return self._redis.info()
+
+    def known_queues(self) -> Sequence[QueueName]:
+        """Those that a worker has ever served."""
+        with self._said():
+            names = cast("list[bytes]", self._redis.hkeys(f"{keys.WORKERS}:queues"))
+        return [QueueName(name.decode(errors="replace")) for name in sorted(names)]
+
+    def footprint(self) -> Footprint:
+        """How much of this Redis FleetFlow's runs take. Some milliseconds, even with thousands of stages."""
+        with self._said():
+            return footprint(self._redis)
+
     def close(self) -> None:
         self._redis.close()
         self._reader.close()
@@ -535,19 +642,37 @@ class Store:
         return cast("bytes", self._carried_out(script, key, *blobs, **arguments))
 
     def _carried_out(self, script: str, key: str, /, *blobs: bytes, **arguments: object) -> object:
+        with self._said():
+            reply: object = self._scripts[script](keys=[key], args=[*self._packed(arguments), *blobs])
+            return reply
+
+    def _runs_of(self, tags: Sequence[str], wanted: Mapping[str, object]) -> Sequence[bytes]:
+        with self._said():
+            return cast("Sequence[bytes]", self._listing.each(keys=tags, args=self._packed(wanted)))
+
+    def _packed(self, arguments: Mapping[str, object]) -> tuple[str, bytes]:
         """Arguments that are None are not sent: Lua reads them as nil."""
         clock = str(round(self._clock() * 1_000_000)) if self._clock else ""
-        packed = msgspec.msgpack.encode({name: value for name, value in arguments.items() if value is not None})
+        return clock, msgspec.msgpack.encode({name: value for name, value in arguments.items() if value is not None})
+
+    def _stages(
+        self, project: ProjectName | None, stage: StageName | None, since: float | None
+    ) -> Iterator[tuple[str, float]]:
+        """The stages that are asked for and when something was last submitted to each, the newest first."""
+        least = "-inf" if since is None else since - SKEW
         with self._said():
-            reply: object = self._scripts[script](keys=[key], args=[clock, packed, *blobs])
-            return reply
+            reply = self._redis.zrevrangebyscore(keys.STAGES, "+inf", least, withscores=True)
+        for name, at in cast("list[tuple[bytes, float]]", reply):
+            its_project, its_stage = keys.split(name.decode(errors="replace"))
+            if project in (None, its_project) and stage in (None, its_stage):
+                yield name.decode(errors="replace"), at
 
     def _end(self, script: str, claim: Claim, **arguments: object) -> Finished:
         tag = keys.tag(_stage_of(claim))
         answer = self._call(
             script, tag, run=claim.run, step=claim.step, fence=claim.fence, **arguments, **self._windows()
         )
-        return msgspec.json.decode(answer, type=Finished)
+        return _read(answer, type=Finished)
 
     def _announce(self, name: str, run: RunId) -> None:
         """The indexes first: a run that nobody could find would hold its stage for ever."""
@@ -573,29 +698,24 @@ class Store:
                 return None
             if len(self._names) >= 1000:  # a worker lives for weeks
                 self._names.clear()
-            self._names[run] = name.decode()
+            self._names[run] = name.decode(errors="replace")
         return self._names[run]
 
     def _run(self, name: str, run: RunId) -> Run | None:
         answer = self._call("runs", keys.tag(name), ids=[run])
-        return next(iter(msgspec.json.decode(answer, type=list[Run])), None)
+        return next(iter(_read(answer, type=list[Run])), None)
 
-    def _slots(self) -> Mapping[QueueName, int]:
-        """Slots of live workers, by queue; those that leave take nothing new."""
+    def _staying(self) -> "_Registry":
+        """Live workers as they were at most REGISTRY seconds ago; those that leave take nothing new."""
         ticks = self._clock or time.monotonic
-        at, found = self._registry
-        if ticks() - at > REGISTRY:
-            found = self.workers()
-            self._registry = (ticks(), found)
-        slots: dict[QueueName, int] = {}
-        for worker in found:
-            if not worker.draining:
-                for queue in worker.queues:
-                    slots[queue] = slots.get(queue, 0) + worker.slots
-        return slots
+        if ticks() - self._registry.at > REGISTRY:
+            staying = [worker for worker in self.workers() if not worker.draining]
+            self._registry = _registry(ticks(), staying)
+        return self._registry
 
     def _windows(self) -> Mapping[str, object]:
-        return {"window": WINDOW, "windows": {queue: 2 * slots for queue, slots in self._slots().items()}}
+        windows = {queue: max(MIN_WINDOW, slots // 2) for queue, slots in self._staying().slots.items()}
+        return {"window": WINDOW, "windows": windows}
 
     def _room(self) -> None:
         with self._said():
@@ -623,6 +743,16 @@ class Store:
             raise trouble.in_words(error, self._shown) from error
 
 
+def _registry(at: float, workers: Sequence[WorkerInfo]) -> _Registry:
+    slots: dict[QueueName, int] = {}
+    schemas: dict[QueueName, int] = {}
+    for worker in workers:
+        for queue in worker.queues:
+            slots[queue] = slots.get(queue, 0) + worker.slots
+            schemas[queue] = max(schemas.get(queue, 0), worker.schema)
+    return _Registry(at=at, slots=slots, schemas=schemas)
+
+
 @cache
 def _text(script: str) -> str:
     """A script as Redis gets it: its first line (flags), the shared part, its own part."""
@@ -631,15 +761,27 @@ def _text(script: str) -> str:
     return f"{first}\n{(folder / 'lib.lua').read_text()}\n{rest}"
 
 
-def _clear(plan: Plan) -> Mapping[str, object]:
+def _whole(plan: Plan) -> str | None:
+    """What *plan* does with its stage as a whole. Only then it removes what is not declared; a part of a stage is left alone."""
+    if not any(step.action == "prune" for step in plan.steps):
+        return None
+    return "deploy" if plan.services else "teardown"
+
+
+def _kept(because: Because | None) -> Outcome:
+    return Outcome(changed=False, text="kept" if because is None else f"kept from run {because.run}")
+
+
+def _clear(plan: Plan, kept: Collection[StepId]) -> Mapping[str, object]:
     """What the scripts must know of a plan: nothing that could hold a value of the user's."""
+    open_needs = {step.id: sum(need.step not in kept for need in step.needs) for step in plan.steps}
     successors: dict[StepId, list[StepId]] = {step.id: [] for step in plan.steps}
     for step in plan.steps:
         for need in step.needs:
             successors[need.step].append(step.id)
     return {
         "order": _json([step.id for step in plan.steps]),
-        "roots": _json([step.id for step in plan.steps if not step.needs]),
+        "roots": _json([step.id for step in plan.steps if not open_needs[step.id] and step.id not in kept]),
         "queues": _json(sorted({step.queue for step in plan.steps})),
         "steps": [
             (
@@ -648,8 +790,9 @@ def _clear(plan: Plan) -> Mapping[str, object]:
                 step.queue,
                 _rank(step),
                 step.retries,
-                len(step.needs),
+                open_needs[step.id],
                 _json(successors[step.id]),
+                step.id in kept,
             )
             for step in plan.steps
         ],
@@ -661,19 +804,33 @@ def _rank(step: Step) -> int:
     return 2 * step.weight + (step.action != "prepare")
 
 
+def _unheld(name: str, failed: RunId | None) -> Problem:
+    return Problem(
+        code="not-held",
+        message=f"stage `{name}` does not wait for run `{failed}` to be rolled back",
+        cause=("a newer run took its place, or there was nothing to go back to",),
+        fix="see what is there: flow runs",
+    )
+
+
 def _stage_of(claim: Claim) -> str:
     return keys.stage_name(claim.project, claim.stage)
+
+
+def _read(text: bytes, *, type: type[T]) -> T:  # noqa: A002  (msgspec's own word)
+    """Raises DamagedError where *text* is not what our scripts answer: then something else wrote to our keys."""
+    try:
+        return msgspec.json.decode(text, type=type)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise trouble.DamagedError(str(error)) from error
 
 
 def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-_EVENT = msgspec.json.Decoder(AnyEvent)
-
-
 def _event(entry: tuple[bytes, Mapping[bytes, bytes]]) -> AnyEvent:
-    event: AnyEvent = _EVENT.decode(entry[1][b"e"])
+    event: AnyEvent = _read(entry[1].get(b"e", b""), type=AnyEvent)  # type: ignore[arg-type]  # a union is no `type`
     return msgspec.structs.replace(event, id=EventId(entry[0].decode()))
 
 

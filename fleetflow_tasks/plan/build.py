@@ -35,6 +35,8 @@ def build(
     stage_name: StageName,
     *,
     only: Collection[ServiceName] = (),
+    with_dependencies: bool = True,
+    images: Mapping[ServiceName, str] = {},
     runtime: RuntimeName | None = None,
     known: Collection[str] = (),
     home: str | None = None,
@@ -42,20 +44,23 @@ def build(
     """The plan that brings *stage_name* to what the project says.
 
     only: these services and what they depend on get steps; the others are left alone, so nothing is pruned then.
+    with_dependencies: False: `only` alone get steps. What they depend on is taken to be up, whatever the condition says.
+    images: references that count instead of what the text says, by service.
     runtime: instead of the stage's own. known: runtimes beside the built-in ones. home: the folder that `~` means.
     Raises PlanError with all problems.
     """
     stage = _stage(project, stage_name)
     runtimes = Runtimes(stage, runtime=runtime, known=known)
-    services, problems = resolve(project, stage, runtimes, home=home)
+    services, problems = resolve(project, stage, runtimes, images=images, home=home)
     wrong = errors_among((*_reserved(stage), *_not_there(stage, only), *problems))
     if wrong:
         raise PlanError(*wrong)
-    chosen = _chosen(services, only)
+    chosen = _chosen(services, only, with_dependencies=with_dependencies)
     used = _used(runtimes, (service.runtime for service in chosen))
     steps = [_stage_step("prepare", each, used, runtimes) for each in used]
     steps += [_prepare(service, used, runtimes) for service in chosen]
-    steps += [_deploy(service, runtimes) for service in chosen]
+    planned = frozenset(service.name for service in chosen)
+    steps += [_deploy(service, planned, runtimes) for service in chosen]
     if not only:
         after = _needs((_id(service.name, "deploy") for service in chosen), ALL_DEPLOYED)
         steps += [_stage_step("prune", each, used, runtimes, needs=after) for each in used]
@@ -116,11 +121,13 @@ def _not_there(stage: Stage, only: Collection[ServiceName]) -> Iterable[Problem]
         yield Problem(code="unknown-service", message=message, fix=suggestion(name, names))
 
 
-def _chosen(services: tuple[ResolvedService, ...], only: Collection[ServiceName]) -> tuple[ResolvedService, ...]:
+def _chosen(
+    services: tuple[ResolvedService, ...], only: Collection[ServiceName], *, with_dependencies: bool
+) -> tuple[ResolvedService, ...]:
     if not only:
         return services
     needs = {service.name: tuple(each.service for each in service.depends_on) for service in services}
-    names = graph.closure(needs, only)
+    names = graph.closure(needs, only) if with_dependencies else only
     return tuple(service for service in services if service.name in names)
 
 
@@ -158,10 +165,12 @@ def _prepare(service: ResolvedService, used: tuple[RuntimeName, ...], runtimes: 
     )
 
 
-def _deploy(service: ResolvedService, runtimes: Runtimes) -> Step:
+def _deploy(service: ResolvedService, planned: Collection[ServiceName], runtimes: Runtimes) -> Step:
+    """planned: who has steps in this plan; nobody can wait for anybody else."""
     waits = [
         Need(step=_id(each.service, "deploy"), cause=f"waits for {each.condition} {each.service}")
         for each in service.depends_on
+        if each.service in planned
     ]
     own = Need(step=_id(service.name, "prepare"), cause=DECLARED)
     return Step(

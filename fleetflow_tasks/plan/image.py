@@ -8,6 +8,7 @@ if it holds a `.` or a `:`, or is `localhost`; else it belongs to the path (`lib
 """
 
 import re
+from collections.abc import Iterable
 
 from fleetflow_tasks.config.model import Data
 
@@ -15,6 +16,7 @@ _PART = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
 _REGISTRY = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::[0-9]+)?")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+_LONG = re.compile(r"(sha256:[0-9a-f]{12}|sha512:[0-9a-f]{12})[0-9a-f]+")
 _LONGEST = 255  # characters of registry and path together, as registries have it
 
 
@@ -69,6 +71,29 @@ def parse(text: str) -> Reference:
     return Reference(registry=registry, path=path, tag=tag, digest=digest)
 
 
+def short(text: str) -> str:
+    """*text* for people's eyes: of a digest, or of a bare image id, the first twelve digits, as `docker` shows them."""
+    return _LONG.sub(r"\1", text)
+
+
+def pinned(text: str, digests: Iterable[str]) -> str:
+    """*text* with the digest under which its own registry knows the image; "" where none of *digests* is of its name.
+
+    digests: of one image, each as `name@sha256:…`. Any of them that has the name means that image.
+    """
+    reference = parse(text)
+    if reference.digest:
+        return text
+    known = (parse(each) for each in sorted(digests))
+    found = next((each.digest for each in known if each.digest and _in_full(each) == _in_full(reference)), "")
+    return f"{text}@{found}" if found else ""
+
+
+def is_id(text: str) -> bool:
+    """Whether *text* is no name but an image's own id, which only the engine knows that has the image."""
+    return _DIGEST.fullmatch(text) is not None
+
+
 def named(service: str, image: str | None, version: str | None) -> Reference:
     """The image that *service* means: a tag of its own, else the version, else `latest`; without image, the service's name.
 
@@ -92,6 +117,13 @@ def named(service: str, image: str | None, version: str | None) -> Reference:
 def _with(reference: Reference, version: str) -> Reference:
     joint = "@" if version.startswith(("sha256:", "sha512:")) else ":"
     return parse(f"{reference.name}{joint}{version}")
+
+
+def _in_full(reference: Reference) -> str:
+    """The name with what Docker leaves out of it: `redis` is `docker.io/library/redis`."""
+    if reference.registry not in {"", "docker.io", "index.docker.io"}:
+        return reference.name
+    return f"docker.io/{reference.path if '/' in reference.path else f'library/{reference.path}'}"
 
 
 def _cut_tag(name: str) -> tuple[str, str, str]:

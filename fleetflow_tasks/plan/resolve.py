@@ -16,13 +16,14 @@ from fleetflow_tasks.config.model import (
     Secret,
     SecretSource,
     Service,
+    ServiceName,
     Stage,
     Traits,
     Volume,
 )
 from fleetflow_tasks.config.nearest import suggestion
 from fleetflow_tasks.errors import Place, Problem
-from fleetflow_tasks.plan import image
+from fleetflow_tasks.plan.image import ImageError, named
 from fleetflow_tasks.plan.model import QueueName, ResolvedDependency, ResolvedService
 from fleetflow_tasks.plan.waits import waits
 
@@ -50,10 +51,16 @@ _OWNER = {
 
 
 def resolve(
-    project: Project, stage: Stage, runtimes: "Runtimes", *, home: str | None = None
+    project: Project,
+    stage: Stage,
+    runtimes: "Runtimes",
+    *,
+    images: Mapping[ServiceName, str] = {},
+    home: str | None = None,
 ) -> tuple[tuple[ResolvedService, ...], tuple[Problem, ...]]:
     """The services in the stage's order, and what is wrong; with an error among the problems they are of no use.
 
+    images: references that count instead of what the text says; what the text says of these is not looked at.
     home: the folder that `~` means; None where nobody can say, and a path that needs it is then an error.
     """
     dependencies, problems = waits(project, stage)
@@ -62,6 +69,7 @@ def resolve(
         _resolved(
             stage,
             service,
+            image=images.get(service.name) or _image(service, complaints),
             runtime=runtimes.of(service),
             depends_on=dependencies[service.name],
             volumes=_volumes(service, project.root, home, complaints),
@@ -101,9 +109,7 @@ class Runtimes:
         return {key: said[key] for key in sorted(said) if _OWNER.get(key, runtime) == runtime}
 
     def queue(self, runtime: RuntimeName) -> QueueName:
-        """Docker is local to a host: a named host has a queue of its own, which only the worker beside it serves."""
-        host = self.options(runtime).get("host") if runtime == DOCKER else None
-        return QueueName(f"{runtime}.{host}" if host else runtime)
+        return queue(runtime, self.options(runtime))
 
     def _named(self, text: str, place: Place | None) -> RuntimeName:
         name = self._known.get(text)
@@ -115,10 +121,20 @@ class Runtimes:
         return name or RuntimeName(text)
 
 
+def queue(runtime: RuntimeName, options: Mapping[str, str]) -> QueueName:
+    """Docker is local to a host: a named host has a queue of its own, which only the worker beside it serves.
+
+    options: the stage's settings for *runtime*, as a plan holds them too.
+    """
+    host = options.get("host") if runtime == DOCKER else None
+    return QueueName(f"{runtime}.{host}" if host else runtime)
+
+
 def _resolved(
     stage: Stage,
     service: Service,
     *,
+    image: str,
     runtime: RuntimeName,
     depends_on: tuple[ResolvedDependency, ...],
     volumes: tuple[Volume, ...],
@@ -130,7 +146,7 @@ def _resolved(
         **{**traits, "volumes": volumes, "labels": _sorted(service.labels)},
         name=service.name,
         runtime=runtime,
-        image=_image(service, complaints),
+        image=image,
         environment=_sorted({**stage.variables, **service.environment}),
         secrets=secrets,
         secret_refs=secret_refs,
@@ -142,8 +158,8 @@ def _resolved(
 
 def _image(service: Service, complaints: list[Problem]) -> str:
     try:
-        return str(image.named(service.name, service.image, service.version))
-    except image.ImageError as error:
+        return str(named(service.name, service.image, service.version))
+    except ImageError as error:
         place = service.places.get("image") or service.places.get("version") or service.places.get("")
         complaints.append(
             Problem(code="image-reference", message=f"service `{service.name}`: {error}", fix=error.fix, place=place)

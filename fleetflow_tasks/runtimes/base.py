@@ -61,6 +61,8 @@ class ServiceStatus(Data, frozen=True, kw_only=True):
 
     since: Unix seconds of the last start (running) or end (stopped), None where it never ran.
     ports: as people write them, "127.0.0.1:8080->80/tcp". drift: it is not what the plan says.
+    image: as the plan that made it said. digest: exactly which one it runs, "repo:tag@sha256:…" as its registry knows it;
+    the platform's own id, "sha256:…", where no registry does; "" where nobody can say. run: which made it.
     """
 
     service: ServiceName
@@ -68,6 +70,7 @@ class ServiceStatus(Data, frozen=True, kw_only=True):
     runtime: RuntimeName
     text: str = ""
     image: str = ""
+    digest: str = ""
     ports: tuple[str, ...] = ()
     since: float | None = None
     restarts: int = 0
@@ -153,8 +156,8 @@ class Attempt(Protocol):
 class Runtime(Protocol):
     """Carries steps out on one platform. One instance serves many threads and many stages at once.
 
-    Raises: `DeployError` from prepare, deploy, remove; `UnavailableError` from diff, status and logs when the platform
-    does not answer. No method takes longer than its network calls' timeouts, but for deploy, which waits until ready.
+    Raises: `DeployError` from prepare, deploy, remove; `UnavailableError` from diff, status, logs and identity when the
+    platform does not answer. No method takes longer than its network calls' timeouts, but for deploy, which waits until ready.
     """
 
     name: ClassVar[RuntimeName]
@@ -192,6 +195,9 @@ class Runtime(Protocol):
         """What would be sent to the platform, as text; secrets masked; deterministic."""
 
     def identity(self, plan: Plan) -> str:
-        """Which platform this is (an Engine's id), so that a stage is not spread over two by chance; "" if it cannot be."""
+        """Which platform this is (an Engine's id), so that a stage is not spread over two by chance; "" if it cannot be.
+
+        Asked before each step, so it must cost next to nothing, and yet never be the id of a platform that another one
+        has taken the place of."""
 
     def close(self) -> None: ...

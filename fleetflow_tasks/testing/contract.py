@@ -13,6 +13,7 @@ What a hook tells must come from the platform itself, not from the runtime under
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal
 
 import pytest
@@ -23,9 +24,10 @@ from fleetflow_tasks.runtimes.base import DeployError, Outcome, Runtime, StaleEr
 from fleetflow_tasks.testing import eventually
 from fleetflow_tasks.testing.trial import Trial
 
-Content = Literal["one", "two", "broken", "job", "other job"]
-"""What a service is made of: two that become ready, one that never does, and jobs of two contents that end well."""
+Content = Literal["one", "two", "three", "broken", "job", "other job"]
+"""What a service is made of: three that become ready, one that never does, and jobs of two contents that end well."""
 
+_NAPS = 5  # points of a deployment, evenly spread, at which a worker falls asleep
 _ENOUGH = 60  # checkpoints of one deployment, more than any runtime has without being stopped
 
 
@@ -50,6 +52,11 @@ class RuntimeContract(ABC):
     def adopt(self, plan: Plan, name: str) -> None:
         """Make an object of *name* as an earlier tool did: with project, stage and service of ours, with labels that
         nobody knows, and without run, generation and hash."""
+
+    def elsewhere(self, runtime: Runtime) -> Runtime:
+        """The same platform, as another worker reaches it; *runtime* itself where an instance holds nothing that two
+        steps of one service could wait for."""
+        return runtime
 
     # --- how the tests speak
 
@@ -287,6 +294,35 @@ class RuntimeContract(ABC):
                 return
         pytest.fail(f"one deployment asked for {_ENOUGH} checkpoints")
 
+    def test_a_worker_that_slept_while_a_newer_run_deployed_changes_nothing_more(
+        self, runtime: Runtime, project: ProjectName, mutations: Callable[[], int]
+    ) -> None:
+        """It sleeps between being told that the step is its own and the call that it then makes: no lease helps there."""
+        other, awake = self.elsewhere(runtime), Trial(2)
+        plan = self.plan(project, self.service("api", "two"))
+        contents: tuple[Content, Content] = ("one", "three")
+        self.carry(runtime, self.plan(project, self.service("api", contents[1])))
+        done(runtime, plan, plan.step(StepId("api:deploy")), awake)
+        self.carry(runtime, self.plan(project, self.service("api", contents[1])), generation=3)
+        for nap in range(_NAPS):
+            newer, generation = self.plan(project, self.service("api", contents[nap % 2])), 4 + 2 * nap
+            sleeps_at = nap * awake.checkpoints // _NAPS
+            made: list[int] = []
+
+            def deploy_newer(newer: Plan = newer, generation: int = generation + 1, made: list[int] = made) -> None:
+                self.carry(other, newer, generation)
+                made.append(mutations())
+
+            done(runtime, plan, plan.step(StepId("api:prepare")), Trial(generation))
+            sleepy = Trial(generation, meanwhile={sleeps_at: deploy_newer})
+            with suppress(StaleError):
+                done(runtime, plan, plan.step(StepId("api:deploy")), sleepy)
+
+            if made:  # else it was done, this time, before it could fall asleep
+                assert mutations() == made[0], f"slept at checkpoint {sleeps_at}"
+                assert self.serving(newer, "api"), f"slept at checkpoint {sleeps_at}"
+                assert {change.kind for change in runtime.diff(newer).values()} == {"none"}, f"at {sleeps_at}"
+
     def test_what_an_earlier_tool_made_is_adopted(self, runtime: Runtime, project: ProjectName) -> None:
         plan = self.plan(project, self.service("api", "one"))
         self.adopt(plan, "api")
@@ -303,9 +339,9 @@ class RuntimeContract(ABC):
         assert runtime.render(self.plan(project, *services)) == runtime.render(self.plan(project, *reversed(services)))
 
     def test_it_says_which_platform_it_is(self, runtime: Runtime, project: ProjectName) -> None:
-        plan = self.plan(project)
+        plan, other = self.plan(project, self.service("api", "one")), self.plan(project, stage="other")
 
-        assert runtime.identity(plan) == runtime.identity(plan)
+        assert runtime.identity(plan) == runtime.identity(other) == self.elsewhere(runtime).identity(plan)
 
 
 def done(runtime: Runtime, plan: Plan, step: Step, attempt: Trial) -> Outcome:

@@ -1,9 +1,11 @@
 #!lua
 -- SPDX-License-Identifier: Apache-2.0
--- claim(run, step, worker, nonce, schema, lease) -> {fence, attempt, losses, releases, generation} | {refused}
+-- claim(run, step, worker, nonce, schema, lease, window, windows)
+--   -> {fence, attempt, losses, releases, generation, hints} | {refused}
 -- nonce: of this one request; the same again is answered with the same fence.
 -- refused: not-found | ended | newer-schema | not-ready | taken. Nothing is written then.
--- Gives the step to *worker* for *lease* seconds. Called by whoever got a hint. No allow-oom: a full Redis begins nothing new.
+-- Gives the step to *worker* for *lease* seconds. Its hint is not out any more: hints, the one that takes its place.
+-- Called by whoever got a hint. No allow-oom: a full Redis begins nothing new.
 
 local function refused(why) return '{"refused":"' .. why .. '"}' end
 
@@ -25,6 +27,7 @@ step.worker = argument.worker
 redis.call('HSET', base .. ':stage', 'fence', integer(step.fence))
 move(run, step, 'running')
 redis.call('ZADD', run.key .. ':leases', now + argument.lease, step.step)
+top_up(run, step.queue)
 return remember(run.key, 'claim ' .. step.step, argument.nonce,
-  '{"fence":' .. integer(step.fence) .. ',"attempt":' .. integer(step.attempt) .. ',"losses":' .. integer(step.losses or 0)
-  .. ',"releases":' .. integer(step.releases or 0) .. ',"generation":' .. integer(run.generation) .. '}')
+  answered('"fence":' .. integer(step.fence) .. ',"attempt":' .. integer(step.attempt) .. ',"losses":' .. integer(step.losses or 0)
+  .. ',"releases":' .. integer(step.releases or 0) .. ',"generation":' .. integer(run.generation)))

@@ -1,10 +1,13 @@
 #!lua
 -- SPDX-License-Identifier: Apache-2.0
--- due(republish: queues, served: {queue: true}, patience, tell, request, window, windows) -> {hints, idle}
+-- due(republish: queues, served: {queue: schema}, patience, tell, request, window, windows) -> {hints, idle}
 -- Delayed steps whose time came are ready. Windows are filled, as more workers may have come. For the queues in *republish*
--- the hints that are out are given again. Of a queue that nobody serves the run's watchers are told after *tell* seconds,
--- and its ready steps fail after *patience* seconds. A run that waited for quiet begins.
--- idle: no run is active or in line. The same request again: the first answer. Called by the reconciler each second.
+-- the hints that are out are given again. Of a queue that nobody serves, or only workers too old for the plan (served: the
+-- newest schema that they read), the run's watchers are told after *tell* seconds, and its ready steps fail after *patience*
+-- seconds. A run whose deadline has passed ends: in line at once, under way as by a
+-- cancel, but failed. A run that waited for quiet begins.
+-- idle: no run is active or in line, nor is one to be rolled back. The same request again: the first answer. Called by the
+-- reconciler each second.
 
 local again = recalled(base, 'due', argument.request)
 if again then return again end
@@ -17,9 +20,16 @@ local function awaited(queue)
   return redis.call('EXISTS', run.key .. ':ready:' .. queue, run.key .. ':hinted:' .. queue) > 0
 end
 
+local function unserved(queue, severity, cause)
+  if argument.served[queue] then
+    return problem('worker-too-old', severity, 'the workers of queue `' .. queue .. '` are too old for this plan', cause,
+      'update them, or ' .. START .. queue)
+  end
+  return problem('no-worker', severity, 'no worker serves the queue `' .. queue .. '`', cause, START .. queue)
+end
+
 local function fail_unserved(queue, since)
-  local trouble = problem('no-worker', 'error', 'no worker serves the queue `' .. queue .. '`',
-    'none for ' .. integer(math.floor(now - since)) .. ' s', START .. queue)
+  local trouble = unserved(queue, 'error', (argument.served[queue] and 'no newer one' or 'none') .. ' for ' .. integer(math.floor(now - since)) .. ' s')
   for _, part in ipairs({':hinted:', ':ready:'}) do
     for _, id in ipairs(redis.call('ZRANGE', run.key .. part .. queue, 0, -1)) do
       local step = step_of(run, id)
@@ -40,7 +50,7 @@ local function unserved_since(queue)
 end
 
 local function watch(queue)
-  if argument.served[queue] or not awaited(queue) then
+  if (argument.served[queue] or 0) >= run.schema or not awaited(queue) then
     redis.call('HDEL', run.key, 'unserved:' .. queue, 'told:' .. queue)
     return
   end
@@ -48,14 +58,57 @@ local function watch(queue)
   if now - since >= argument.patience then
     fail_unserved(queue, since)
   elseif now - since >= argument.tell and redis.call('HSETNX', run.key, 'told:' .. queue, 1) == 1 then
-    emit(run, 'noted', '"problem":' .. problem('no-worker', 'warning', 'no worker serves the queue `' .. queue .. '`', nil,
-      START .. queue))
+    emit(run, 'noted', '"problem":' .. unserved(queue, 'warning'))
   end
+end
+
+local function named(ids, count)
+  for i, id in ipairs(ids) do ids[i] = '`' .. id .. '`' end
+  return table.concat(ids, ', ') .. (count > #ids and ' and ' .. integer(count - #ids) .. ' more' or '')
+end
+
+local function first_of(part)
+  local key = run.key .. part
+  return redis.call('ZRANGE', key, 0, 2), redis.call('ZCARD', key)
+end
+
+-- What the active run was at when its time was over.
+local function was_at()
+  local ids, count = first_of(':leases')
+  if count > 0 then return 'it was at ' .. named(ids, count) end
+  ids, count = first_of(':delayed')
+  if count > 0 then return 'it waited to try again: ' .. named(ids, count) end
+  for _, queue in ipairs(cjson.decode(redis.call('HGET', run.key, 'queues'))) do
+    for _, part in ipairs({':hinted:', ':ready:'}) do
+      ids, count = first_of(part .. queue)
+      if count > 0 then return 'it waited for a worker of queue `' .. queue .. '` for ' .. named(ids, count) end
+    end
+  end
+end
+
+local function waited_for()
+  local undo = redis.call('HGET', base .. ':stage', 'undo')
+  if active then return 'it waited in line for run ' .. active end
+  return undo and 'it waited for the rollback of run ' .. undo or 'it waited in line for its turn'
+end
+
+local function end_late(id)
+  local late = id == active and run or run_of(id)
+  if late and late.status == 'queued' then
+    redis.call('LREM', base .. ':line', 1, id)
+    end_in_line(late, 'timeout', over_time(late, waited_for()))
+  elseif late and late == run and not stopping(run) then
+    redis.call('HSET', run.key, 'problem', over_time(run, was_at()))
+    begin_ending(run, 'timeout')
+    settle(run, {})
+  end
+  redis.call('ZREM', base .. ':deadlines', id)
 end
 
 local republish = {}
 for _, queue in ipairs(argument.republish) do republish[queue] = true end
 
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', base .. ':deadlines', '-inf', seconds(now), 'LIMIT', 0, 100)) do end_late(id) end
 if run and run.status == 'running' then
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', run.key .. ':delayed', '-inf', seconds(now), 'LIMIT', 0, 500)) do
     move(run, step_of(run, id), 'ready')
@@ -72,7 +125,7 @@ if run and run.status == 'running' then
 elseif not run then
   start_next()
 end
-local idle = redis.call('HEXISTS', base .. ':stage', 'active') == 0 and redis.call('EXISTS', base .. ':line') == 0
+local idle = not is_held() and redis.call('EXISTS', base .. ':line') == 0
 local answer = answered('"idle":' .. tostring(idle))
 if #hints > 0 then remember(base, 'due', argument.request, answer) end
 return answer

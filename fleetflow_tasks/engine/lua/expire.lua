@@ -20,7 +20,7 @@ for i = 1, #over, 2 do
   quiet = math.max(quiet, tonumber(over[i + 1]) + argument.settle)
   step.losses = (step.losses or 0) + 1
   touched[step.queue] = true
-  if step.losses >= argument.losses and run.reason ~= 'cancelled' then
+  if step.losses >= argument.losses and not stopping(run) then
     fail(run, step, problem('worker-lost', 'error', 'its worker died ' .. argument.losses .. ' times', 'last: ' .. silence,
       'look at the log and the memory of that worker: it may be this step that kills it'))
   else

@@ -25,7 +25,7 @@ elseif argument.status == 'cancelled' then
 elseif argument.retry_in and tries <= step.retries and run.status == 'running' then
   step.due = now + argument.retry_in
   move(run, step, 'delayed', nil, argument.problem)
-elseif argument.retry_in and run.reason == 'cancelled' then
+elseif argument.retry_in and stopping(run) then
   move(run, step, 'cancelled', nil, argument.problem)  -- it might have passed; nobody wants to know any more
 else
   fail(run, step, argument.problem)

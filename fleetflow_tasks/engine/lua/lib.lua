@@ -23,7 +23,9 @@ local now = micros / 1000000
 
 local DAY = 86400
 local LIFE = 30 * DAY     -- seconds an ended run is kept,
-local RUNS = 50           -- if it is among so many of its stage
+local RUNS = 50           -- if it is among so many of its stage;
+local LAST = 400 * DAY    -- seconds the stage's good run is kept, while none takes its place: a year, and some leave
+local INDEX = 60 * DAY    -- seconds of `ff:run:<id>`, as keys.py sets it
 local ANSWER = 3600       -- seconds an ended run's answers are kept; a repeated request comes within seconds
 local SLICE = 1000        -- values per call: Lua's stack holds some 8,000
 local ENDS = {succeeded = true, failed = true, skipped = true, cancelled = true}
@@ -54,11 +56,15 @@ end
 
 local function run_of(id)
   local key = base .. ':run:' .. id
-  local has = redis.call('HMGET', key, 'status', 'generation', 'reason', 'fail_fast', 'schema', 'events', 'key')
+  local has = redis.call('HMGET', key, 'status', 'generation', 'reason', 'fail_fast', 'schema', 'events', 'key',
+    'deadline', 'rollback', 'whole', 'adopt', 'submitted')
   if not has[1] then return nil end
   return {
     id = id, key = key, status = has[1], generation = tonumber(has[2]), reason = has[3], fail_fast = has[4] == '1',
     schema = tonumber(has[5]), events = has[6], idempotency = has[7], gone = 0, failed = 0, cancelled = 0,
+    -- An older FleetFlow wrote no more than those above. whole: 'deploy' or 'teardown' of its whole stage.
+    deadline = tonumber(has[8]), rollback = has[9] == '1', whole = has[10], adopt = has[11] == '1',
+    submitted = tonumber(has[12]),
   }
 end
 
@@ -195,14 +201,17 @@ local function skip_dependants(run, step)
   end
 end
 
--- No step is begun any more. Those that run come to their end; a cancelled run tells them so when they renew.
+-- Whether the steps of *run* that are under way are told, when they renew, to stop.
+local function stopping(run) return run.reason == 'cancelled' or run.reason == 'timeout' end
+
+-- No step is begun any more. Those that run come to their end, or are told to stop.
 local function begin_ending(run, reason)
   run.status, run.reason = 'ending', reason
   redis.call('HSET', run.key, 'status', 'ending', 'reason', reason)
   emit(run, 'run.ending', '"reason":"' .. reason .. '"')
   for _, step in ipairs(steps_of(run)) do
     if step.status ~= 'running' and not ENDS[step.status] then
-      move(run, step, reason == 'cancelled' and 'cancelled' or 'skipped')
+      move(run, step, stopping(run) and 'cancelled' or 'skipped')
     end
   end
 end
@@ -216,7 +225,47 @@ local function forget(id)
   redis.call('ZREM', base .. ':runs', id)
 end
 
+-- How long an ended run's keys live.
+local function keep(run, life)
+  for _, part in ipairs({'', ':steps', ':order', ':sealed', ':events'}) do redis.call('EXPIRE', run.key .. part, life) end
+  if run.idempotency then redis.call('EXPIRE', base .. ':key:' .. run.idempotency, life) end
+end
+
+-- The good run is the last that succeeded in deploying its stage as a whole: the one to roll back to. A stage that was taken
+-- down has none. True if *run* is it. Its index lies outside the stage, and must live as long.
+local function is_good_now(run, status)
+  if status ~= 'succeeded' or not run.whole then return false end
+  local old = redis.call('HGET', base .. ':stage', 'good')
+  local before = old and run_of(old)
+  if before then
+    keep(before, LIFE)
+    redis.call('EXPIRE', 'ff:run:' .. old, INDEX)
+    redis.call('ZADD', base .. ':ended', now, old)
+  end
+  if run.whole ~= 'deploy' then
+    redis.call('HDEL', base .. ':stage', 'good')
+    return false
+  end
+  redis.call('HSET', base .. ':stage', 'good', run.id)
+  redis.call('EXPIRE', 'ff:run:' .. run.id, LAST + INDEX - LIFE)
+  return true
+end
+
+-- Forget those that outlived their time, and of the others the oldest that are too many.
+local function sweep()
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', base .. ':ended', '-inf', seconds(now - LIFE))) do
+    redis.call('ZREM', base .. ':ended', id)
+    forget(id)
+  end
+  local surplus = redis.call('ZCARD', base .. ':ended') - RUNS
+  if surplus <= 0 then return end
+  for i, id in ipairs(redis.call('ZPOPMIN', base .. ':ended', surplus)) do
+    if i % 2 == 1 then forget(id) end
+  end
+end
+
 local function end_run(run, status)
+  local begun = run.status ~= 'queued'
   run.status = status
   redis.call('HSET', run.key, 'status', status, 'ended', seconds(now))
   local trouble = redis.call('HGET', run.key, 'problem')
@@ -225,19 +274,20 @@ local function end_run(run, status)
   for _, queue in ipairs(cjson.decode(redis.call('HGET', run.key, 'queues'))) do
     redis.call('UNLINK', run.key .. ':ready:' .. queue, run.key .. ':hinted:' .. queue)
   end
-  for _, part in ipairs({'', ':steps', ':order', ':sealed', ':events'}) do
-    redis.call('EXPIRE', run.key .. part, LIFE)
-  end
   redis.call('EXPIRE', run.key .. ':answers', ANSWER)
-  if run.idempotency then redis.call('EXPIRE', base .. ':key:' .. run.idempotency, LIFE) end
-  redis.call('ZADD', base .. ':ended', now, run.id)
-  local surplus = redis.call('ZCARD', base .. ':ended') - RUNS
-  if surplus > 0 then
-    for i, id in ipairs(redis.call('ZPOPMIN', base .. ':ended', surplus)) do
-      if i % 2 == 1 then forget(id) end
+  redis.call('ZREM', base .. ':deadlines', run.id)
+  local good = is_good_now(run, status)
+  keep(run, good and LAST or LIFE)
+  if not good then redis.call('ZADD', base .. ':ended', now, run.id) end
+  sweep()
+  if redis.call('HGET', base .. ':stage', 'active') == run.id then redis.call('HDEL', base .. ':stage', 'active') end
+  if status == 'failed' and run.rollback and begun then redis.call('HSET', base .. ':stage', 'undo', run.id) end
+  if status ~= 'succeeded' and begun then
+    -- Not a step: whoever gets it removes what this run prepared and never started (tidy.py). A `flow up` does so unasked.
+    for _, queue in ipairs(cjson.decode(redis.call('HGET', run.key, 'queues'))) do
+      if string.sub(queue, 1, 6) ~= 'local.' then hint(run, 'run:tidy', queue) end
     end
   end
-  if redis.call('HGET', base .. ':stage', 'active') == run.id then redis.call('HDEL', base .. ':stage', 'active') end
 end
 
 -- Book the ends that this script brought; the last one ends the run. True if it did.
@@ -250,31 +300,71 @@ local function booked(run)
   local has = redis.call('HMGET', run.key, 'failed', 'cancelled')
   local status = 'succeeded'
   if run.reason == 'cancelled' then status = 'cancelled'
-  elseif tonumber(has[1]) > 0 then status = 'failed'
+  elseif run.reason == 'timeout' or tonumber(has[1]) > 0 then status = 'failed'
   elseif tonumber(has[2]) > 0 then status = 'cancelled' end
   end_run(run, status)
   return true
 end
 
--- Begin the next run in line if the stage is free, and has been left alone long enough by workers that lost a lease
--- (`quiet`): one of their calls may still be on its way to the platform.
-local function start_next()
-  local stage = redis.call('HMGET', base .. ':stage', 'active', 'generation', 'quiet')
-  if stage[1] or tonumber(stage[3] or 0) > now then return end
-  local generation = tonumber(stage[2] or 0)
-  local id = redis.call('LPOP', base .. ':line')
-  while id do
-    local run = run_of(id)
-    generation = math.max(generation + 1, math.floor(micros / 1000))
-    redis.call('HSET', base .. ':stage', 'active', id, 'generation', integer(generation))
-    redis.call('HSET', run.key, 'status', 'running', 'generation', integer(generation), 'started', seconds(now))
-    run.status, run.generation = 'running', generation
-    emit(run, 'run.started', '"generation":' .. integer(generation))
-    local has = redis.call('HMGET', run.key, 'roots', 'queues')
-    for _, root in ipairs(cjson.decode(has[1])) do move(run, step_of(run, root), 'ready') end
-    for _, queue in ipairs(cjson.decode(has[2])) do top_up(run, queue) end
-    id = booked(run) and redis.call('LPOP', base .. ':line')  -- a plan without steps ends as it begins
+local function over_time(run, cause)
+  local given = math.floor((run.deadline - run.submitted) * 1000 + 0.5) / 1000
+  return problem('run-timeout', 'error', 'not done after ' .. string.format('%.14g', given) .. ' s', cause,
+    'give it longer (--timeout), or see what took so long: flow show ' .. run.id)
+end
+
+-- A run in line, taken out of it, ends without having begun.
+local function end_in_line(run, reason, trouble)
+  if trouble then redis.call('HSET', run.key, 'problem', trouble) end
+  run.reason = reason
+  for _, step in ipairs(steps_of(run)) do
+    if not ENDS[step.status] then move(run, step, 'cancelled') end
   end
+  booked(run)
+end
+
+local function begin(run, generation)
+  redis.call('HSET', base .. ':stage', 'active', run.id, 'generation', integer(generation))
+  redis.call('HSET', run.key, 'status', 'running', 'generation', integer(generation), 'started', seconds(now))
+  run.status, run.generation = 'running', generation
+  emit(run, 'run.started', '"generation":' .. integer(generation))
+  if run.adopt then
+    for _, field in ipairs(redis.call('HKEYS', base .. ':stage')) do
+      if string.sub(field, 1, 7) == 'engine:' then redis.call('HDEL', base .. ':stage', field) end
+    end
+  end
+  local has = redis.call('HMGET', run.key, 'roots', 'queues')
+  for _, root in ipairs(cjson.decode(has[1])) do move(run, step_of(run, root), 'ready') end
+  for _, queue in ipairs(cjson.decode(has[2])) do top_up(run, queue) end
+end
+
+-- Begin the next run in line if the stage is free, is not held for a rollback, and has been left alone long enough by workers
+-- that lost a lease (`quiet`): one of their calls may still be on its way to the platform.
+local function start_next()
+  local generation = tonumber(redis.call('HGET', base .. ':stage', 'generation') or 0)
+  while true do
+    local stage = redis.call('HMGET', base .. ':stage', 'active', 'undo', 'quiet')
+    if stage[1] or stage[2] or tonumber(stage[3] or 0) > now then return end
+    local id = redis.call('LPOP', base .. ':line')
+    if not id then return end
+    local run = run_of(id)
+    if run.deadline and run.deadline <= now then
+      end_in_line(run, 'timeout', over_time(run, 'it waited in line for its turn'))
+    else
+      generation = math.max(generation + 1, math.floor(micros / 1000))
+      begin(run, generation)
+      booked(run)  -- one without steps, or all of whose steps are kept, ends as it begins
+    end
+  end
+end
+
+-- The stage is not held any more, and nothing is brought back. why: JSON, told on the run that failed.
+local function lift_hold(why)
+  local id = redis.call('HGET', base .. ':stage', 'undo')
+  local failed = id and run_of(id)
+  redis.call('HDEL', base .. ':stage', 'undo')
+  if not failed then return end
+  redis.call('HSETNX', failed.key, 'problem', why)
+  emit(failed, 'noted', '"problem":' .. why)
 end
 
 -- The end of each script that moved steps: book the ends, top up the windows that changed, begin the next run.
@@ -309,6 +399,12 @@ local function give_back(run, step, trouble)
   move(run, step, run.status == 'ending' and 'cancelled' or 'ready', nil, trouble)
 end
 
+-- Whether something stands before the line: a run, or the rollback of one that failed.
+local function is_held()
+  local has = redis.call('HMGET', base .. ':stage', 'active', 'undo')
+  return has[1] or has[2]
+end
+
 -- A run as model.Run reads it.
 local function described(id)
   local flat = redis.call('HGETALL', base .. ':run:' .. id)
@@ -321,10 +417,12 @@ local function described(id)
   if has.started then text = text .. ',"started":' .. has.started end
   if has.ended then text = text .. ',"ended":' .. has.ended end
   if has.problem then text = text .. ',"problem":' .. has.problem end
+  if has.because then text = text .. ',"because":' .. has.because end
+  if has.deadline then text = text .. ',"deadline":' .. has.deadline end
+  if has.rollback == '1' then text = text .. ',"rollback":true' end
+  if has.whole == 'deploy' then text = text .. ',"whole":true' end
   if has.status == 'queued' then
-    local before = redis.call('LPOS', base .. ':line', id) or 0
-    local active = redis.call('HEXISTS', base .. ':stage', 'active')
-    text = text .. ',"ahead":' .. integer(before + active)
+    text = text .. ',"ahead":' .. integer((redis.call('LPOS', base .. ':line', id) or 0) + (is_held() and 1 or 0))
   end
   return text .. '}'
 end

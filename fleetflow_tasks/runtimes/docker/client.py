@@ -23,9 +23,13 @@ from fleetflow_tasks.runtimes.base import DeployError
 from fleetflow_tasks.runtimes.docker.endpoints import Endpoint
 from fleetflow_tasks.runtimes.docker.stream import lines
 
-TIMEOUT = 18.0  # seconds for one call; a stop adds the ten that it may wait: still less than a lease
+# Seconds for one call; a stop adds the ten that it may wait. Still less than a worker may go on without having renewed its
+# lease of 30, which is 27: whoever holds a step knows how its last call ended before somebody else may have the step.
+TIMEOUT = 15.0
+SILENCE = 120.0  # seconds that a pull may say nothing; while it is under way the Engine speaks several times a second
 GRACE = 10  # seconds between TERM and KILL inside one stop call, Docker's own default
 CONNECTIONS = 32  # kept open; a worker has at most this many step threads
+NOBODYS = "fleetflow.nobody"  # a label that nothing has
 OLDEST = (1, 41)  # Engine 20.10
 NEWEST = (1, 47)  # what this module was tried with; a newer Engine still speaks it
 
@@ -45,6 +49,13 @@ _PASSING = (  # what a registry or an Engine says when trying again may help
     "client.timeout exceeded",
     "service unavailable",
     "bad gateway",
+    "internal server error",  # a status, and no word beside it
+    # The Engine's own daemon below it, containerd, is being restarted, or has more to do than it can.
+    "error while dialing",
+    "transport is closing",
+    "ttrpc: closed",
+    "resource temporarily unavailable",
+    "device or resource busy",
 )
 _RATE_LIMIT_PAUSE = 60.0  # seconds; registries count pulls per hours, so an early second try is a wasted one
 
@@ -60,12 +71,12 @@ class EngineError(DeployError):
         self.answer = answer
 
 
-def connect(found: Sequence[Endpoint], trace: Trace | None = None) -> "Client":
+def connect(found: Sequence[Endpoint], trace: Trace | None = None, *, timeout: float = TIMEOUT) -> "Client":
     """A client of the first Engine among *found* that answers. Raises UnavailableError naming all that were tried."""
     tried = []
     for endpoint in found:
         try:
-            return _connected(endpoint, trace)
+            return _connected(endpoint, trace, timeout)
         except EngineError as error:
             tried.append(f"{endpoint.url} ({endpoint.origin}): {error.answer}")
     raise UnavailableError(
@@ -80,21 +91,21 @@ def connect(found: Sequence[Endpoint], trace: Trace | None = None) -> "Client":
     )
 
 
-def _knock(endpoint: Endpoint) -> None:
+def _knock(endpoint: Endpoint, timeout: float) -> None:
     """Whether anybody listens at a socket: answered before the SDK is loaded, and in the system's own words."""
     scheme, _, path = endpoint.url.partition("://")
     if scheme not in {"unix", "http+unix"}:
         return
     with socket.socket(socket.AF_UNIX) as knocking:
-        knocking.settimeout(TIMEOUT)
+        knocking.settimeout(timeout)
         try:
             knocking.connect(path)
         except OSError as error:
             raise _lost("reach the Engine", error) from error
 
 
-def _connected(endpoint: Endpoint, trace: Trace | None) -> "Client":
-    _knock(endpoint)
+def _connected(endpoint: Endpoint, trace: Trace | None, timeout: float) -> "Client":
+    _knock(endpoint, timeout)
     try:
         from docker.api.client import APIClient
         from docker.errors import DockerException
@@ -121,7 +132,7 @@ def _connected(endpoint: Endpoint, trace: Trace | None) -> "Client":
         return APIClient(
             base_url=endpoint.url,
             version=version,
-            timeout=TIMEOUT,
+            timeout=timeout,
             max_pool_size=CONNECTIONS,
             use_ssh_client=endpoint.url.startswith("ssh://"),
             tls=_tls(endpoint),
@@ -167,9 +178,7 @@ def _tls(endpoint: Endpoint) -> Any:
                 Problem(
                     code="engine-certificates",
                     message=f"no TLS with the Docker Engine at {endpoint.url}: there is no file {path}",
-                    cause=(f"the folder was named by {endpoint.origin}",)
-                    if endpoint.origin.startswith("docker context")
-                    else ("DOCKER_TLS_VERIFY asks for TLS, and DOCKER_CERT_PATH names the folder",),
+                    cause=(endpoint.certified,),
                     fix="put ca.pem, cert.pem and key.pem there, or name the folder that holds them",
                 )
             )
@@ -201,6 +210,7 @@ class Client:
     def __init__(self, api: Any, endpoint: Endpoint, trace: Trace | None = None) -> None:
         self.endpoint = endpoint
         self._api = api
+        self._timeout: float = api.timeout
         if trace is not None:
 
             def told(response: Any, *_: object, **__: object) -> None:
@@ -219,13 +229,25 @@ class Client:
 
     def newest(self) -> tuple[int, int]:
         """The newest API that the Engine speaks. `_ping` costs 1 ms; `version` asks containerd and costs 20."""
-        with _told("reach the Engine"):
-            answer = self._api.get(f"{self._api.base_url}/_ping", timeout=TIMEOUT)
+        with _told("reach the Engine", looking=True):
+            answer = self._api.get(f"{self._api.base_url}/_ping", timeout=self._timeout)
         return _number(answer.headers.get("Api-Version", "0.0"))
 
     def identity(self) -> str:
-        with _told("ask the Engine who it is"):
+        with _told("ask the Engine who it is", looking=True):
             return str(self._api.info()["ID"])
+
+    def silence(self) -> Any:
+        """A stream on which the Engine says nothing, and which ends with the Engine: see `identity`."""
+        doing = "keep a connection open"
+        url = f"{self._api.base_url}/v{self._api.api_version}/events"
+        params = {"filters": json.dumps({"label": [NOBODYS]})}
+        with _told(doing):
+            response = self._api.get(url, params=params, stream=True, timeout=self._timeout)
+        if response.status_code != _OK:
+            response.close()
+            raise _refused(doing, response.status_code, _message(response), response.headers)
+        return response
 
     def close(self) -> None:
         self._api.close()
@@ -233,27 +255,27 @@ class Client:
     # --- looking
 
     def containers(self, labels: Mapping[str, str] | None = None) -> object:
-        with _told("list containers"):
+        with _told("list containers", looking=True):
             return self._api.containers(all=True, filters=_by(labels or {}))
 
     def container(self, name: str) -> object | None:
-        with _told(f"look at container `{name}`"):
+        with _told(f"look at container `{name}`", looking=True):
             return _found(lambda: self._api.inspect_container(name))
 
     def networks(self, labels: Mapping[str, str] | None = None, name: str = "") -> object:
-        with _told("list networks"):
+        with _told("list networks", looking=True):
             return self._api.networks(names=[name] if name else None, filters=_by(labels or {}))
 
     def volumes(self, labels: Mapping[str, str]) -> object:
-        with _told("list volumes"):
+        with _told("list volumes", looking=True):
             return self._api.volumes(filters=_by(labels))
 
     def volume(self, name: str) -> object | None:
-        with _told(f"look at volume `{name}`"):
+        with _told(f"look at volume `{name}`", looking=True):
             return _found(lambda: self._api.inspect_volume(name))
 
     def image(self, reference: str) -> object | None:
-        with _told(f"look at image `{reference}`"):
+        with _told(f"look at image `{reference}`", looking=True):
             return _found(lambda: self._api.inspect_image(reference))
 
     def published(self, reference: str) -> object:
@@ -291,7 +313,9 @@ class Client:
         doing = f"read the output of container `{name[:12]}`"
         url = f"{self._api.base_url}/v{self._api.api_version}/containers/{name}/logs"
         with _told(doing):
-            response = self._api.get(url, params=params, stream=True, timeout=(TIMEOUT, None if follow else TIMEOUT))
+            response = self._api.get(
+                url, params=params, stream=True, timeout=(self._timeout, None if follow else self._timeout)
+            )
         try:
             if response.status_code != _OK:
                 raise _refused(doing, response.status_code, _message(response), response.headers)
@@ -304,8 +328,8 @@ class Client:
     def pull(self, reference: str, platform: str, tick: Callable[[], None]) -> Iterator[object]:
         """Pull an image; yields the Engine's progress objects. *tick* is called every second, and may raise to stop."""
         progress: queue.Queue[object] = queue.Queue()
-        stopped = threading.Event()
-        threading.Thread(target=self._pulled, args=(reference, platform, progress, stopped), daemon=True).start()
+        opened: queue.Queue[Any] = queue.Queue()
+        threading.Thread(target=self._pulled, args=(reference, platform, progress, opened), daemon=True).start()
         try:
             while True:
                 with suppress(queue.Empty):
@@ -317,13 +341,17 @@ class Client:
                     yield line
                 tick()
         finally:
-            stopped.set()
+            with suppress(queue.Empty):  # an Engine that nobody listens to any more gives the pull up
+                Output(opened.get_nowait()).cancel()
 
-    def _pulled(self, reference: str, platform: str, progress: "queue.Queue[object]", stopped: threading.Event) -> None:
+    def _pulled(
+        self, reference: str, platform: str, progress: "queue.Queue[object]", opened: "queue.Queue[Any]"
+    ) -> None:
         """In a thread of its own: a registry may be silent for longer than a step may go without a checkpoint."""
         doing = f"pull image `{reference}`"
         try:
             with _told(doing), self._pulling(reference, platform) as response:
+                opened.put(response)
                 if response.status_code != _OK:
                     raise _refused(doing, response.status_code, _message(response), response.headers)
                 for line in response.iter_lines():
@@ -331,8 +359,6 @@ class Client:
                     if "error" in told:  # inside an answer that began with 200
                         raise _refused(doing, 500, str(told["error"]), {})
                     progress.put(told)
-                    if stopped.is_set():
-                        return
         except EngineError as error:
             progress.put(error)
         else:
@@ -344,13 +370,13 @@ class Client:
 
         registry, _ = auth.resolve_repository_name(reference.partition("@")[0])
         header = auth.get_config_header(self._api, registry)
-        name, tag = _cut(reference)
+        name, tag = parts(reference)
         return self._api.post(
             f"{self._api.base_url}/v{self._api.api_version}/images/create",
             params={"fromImage": name, "tag": tag, **({"platform": platform} if platform else {})},
             headers={"X-Registry-Auth": header} if header else {},
             stream=True,
-            timeout=(TIMEOUT, None),
+            timeout=(self._timeout, SILENCE),
         )
 
     def create_container(self, name: str, config: Mapping[str, object], platform: str) -> str:
@@ -390,7 +416,7 @@ class Client:
         url = f"{self._api.base_url}/v{self._api.api_version}/networks/{network}/connect"
         with _told("put the container on its network"):
             body = {"Container": container, "EndpointConfig": dict(endpoint)}
-            response = self._api.post(url, json=body, timeout=TIMEOUT)
+            response = self._api.post(url, json=body, timeout=self._timeout)
             if response.status_code != _OK:
                 raise _refused(
                     "put the container on its network", response.status_code, _message(response), response.headers
@@ -403,7 +429,7 @@ class Client:
     def limits(self, container: str, limits: Mapping[str, object]) -> None:
         url = f"{self._api.base_url}/v{self._api.api_version}/containers/{container}/update"
         with _told("change the limits"):
-            response = self._api.post(url, json=dict(limits), timeout=TIMEOUT)
+            response = self._api.post(url, json=dict(limits), timeout=self._timeout)
             if response.status_code != _OK:
                 raise _refused("change the limits", response.status_code, _message(response), response.headers)
 
@@ -429,13 +455,13 @@ def _by(labels: Mapping[str, str]) -> Mapping[str, list[str]]:
     return {"label": [f"{name}={value}" for name, value in labels.items()]} if labels else {}
 
 
-def _cut(reference: str) -> tuple[str, str]:
+def parts(reference: str) -> tuple[str, str]:
     """(name, tag or digest): the Engine would otherwise pull every tag of the name."""
     name, at, digest = reference.partition("@")
-    if at:
-        return name, digest
     head, colon, tag = name.rpartition(":")
-    return (head, tag) if colon and "/" not in tag else (name, "latest")
+    tagged = colon and "/" not in tag
+    bare = head if tagged else name
+    return bare, digest if at else tag if tagged else "latest"
 
 
 def _number(version: str) -> tuple[int, int]:
@@ -444,8 +470,8 @@ def _number(version: str) -> tuple[int, int]:
 
 
 @contextmanager
-def _told(doing: str) -> Iterator[None]:
-    """Turn what the SDK raises while *doing* into an EngineError."""
+def _told(doing: str, *, looking: bool = False) -> Iterator[None]:
+    """Turn what the SDK raises while *doing* into an EngineError. looking: nothing is changed by it."""
     import docker.errors
     import requests.exceptions
     import urllib3.exceptions
@@ -455,7 +481,7 @@ def _told(doing: str) -> Iterator[None]:
     except docker.errors.APIError as error:
         status = error.status_code or 0
         headers = error.response.headers if error.response is not None else {}
-        raise _refused(doing, status, str(error.explanation or error), headers) from error
+        raise _refused(doing, status, str(error.explanation or error), headers, looking=looking) from error
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
         raise _lost(doing, error) from error
     except docker.errors.DockerException as error:
@@ -474,7 +500,7 @@ def _found(ask: Callable[[], object]) -> object | None:
         raise
 
 
-def _refused(doing: str, status: int, answer: str, headers: Mapping[str, str]) -> EngineError:
+def _refused(doing: str, status: int, answer: str, headers: Mapping[str, str], *, looking: bool = False) -> EngineError:
     said = answer.strip().lower()
     waits = headers.get("Retry-After", "")
     pause = float(waits) if waits.isdigit() else _RATE_LIMIT_PAUSE if "toomanyrequests" in said else None
@@ -482,18 +508,22 @@ def _refused(doing: str, status: int, answer: str, headers: Mapping[str, str]) -
         Problem(code="engine-refused", message=f"the Docker Engine did not {doing}: {answer.strip()}"),
         status=status,
         answer=answer.strip(),
-        transient=passes(status, said),
+        transient=passes(status, said, looking=looking),
         retry_after=pause,
     )
 
 
-def passes(status: int, said: str) -> bool:
-    """Whether an answer may be another one by itself in a while. *said* is in lower case."""
+def passes(status: int, said: str, *, looking: bool = False) -> bool:
+    """Whether an answer may be another one by itself in a while. *said* is in lower case.
+
+    looking: nothing was to be changed. Then 500 is the Engine's own trouble; else it is Docker's word for nearly
+    everything that a container's definition can have wrong, and only what it says can tell.
+    """
     if "already allocated" in said or "address already in use" in said:
         return False  # somebody holds the port, and will go on holding it
     if status in {429, 502, 503, 504}:
         return True
-    return status >= 500 and any(words in said for words in _PASSING)
+    return status >= 500 and (looking or any(words in said for words in _PASSING))
 
 
 def _lost(doing: str, error: Exception) -> EngineError:

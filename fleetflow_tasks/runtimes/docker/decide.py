@@ -26,6 +26,7 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 
 from fleetflow_tasks.config.model import Data, ServiceName
+from fleetflow_tasks.plan.image import short
 from fleetflow_tasks.runtimes.base import Change, ChangeKind
 from fleetflow_tasks.runtimes.docker.desired import NEXT, PREVIOUS, Definition, hashed
 from fleetflow_tasks.runtimes.docker.observe import Container
@@ -267,7 +268,7 @@ def _changed(desired: Definition, image: str, container: Container) -> str:
     if not container.mark.hash:
         return "made by another tool, now adopted"
     if container.reference != desired.image:
-        return f"image changed: {container.reference} -> {desired.image}"
+        return f"image changed: {short(container.reference)} -> {short(desired.image)}"
     if container.image != image:
         return f"image changed: `{desired.image}` is another one now"
     return "configuration changed"

@@ -78,8 +78,8 @@ class Definition(Data, frozen=True, kw_only=True):
 
     @property
     def asks(self) -> bool:
-        """Whether the registry is asked each time; not for a digest, which can only ever mean one image."""
-        return self.pull == "always" and "@sha256:" not in self.image
+        """Whether the registry is asked each time; not for a digest or an id, which can only ever mean one image."""
+        return self.pull == "always" and "sha256:" not in self.image
 
 
 def definition(plan: Plan, service: ResolvedService, *, masked: bool = False) -> Definition:

@@ -11,19 +11,23 @@ from fleetflow_tasks.errors import Problem, UnavailableError
 
 
 class Endpoint(Data, frozen=True, kw_only=True):
-    """url: unix://, tcp://, ssh://. origin: who named it, as a person would say. certificates: a folder, or ""."""
+    """url: unix://, tcp://, ssh://. origin: who named it, as a person would say.
+
+    certificates: a folder, or "". certified: who named that folder, as a person would say.
+    """
 
     url: str
     origin: str
     certificates: str = ""
+    certified: str = ""
 
 
 def endpoints(option: str, environ: Mapping[str, str], home: Path) -> tuple[Endpoint, ...]:
     """Where an Engine may be, strongest first. What somebody named is the only answer; else the usual sockets."""
     if option:
-        return (Endpoint(url=option, origin="`docker_host` of the stage", certificates=_certificates(environ)),)
+        return (_named(option, "`docker_host` of the stage", environ, home),)
     if environ.get("DOCKER_HOST"):
-        return (Endpoint(url=environ["DOCKER_HOST"], origin="DOCKER_HOST", certificates=_certificates(environ)),)
+        return (_named(environ["DOCKER_HOST"], "DOCKER_HOST", environ, home),)
     context = _context(environ, home)
     if context is not None:
         return (context,)
@@ -32,14 +36,36 @@ def endpoints(option: str, environ: Mapping[str, str], home: Path) -> tuple[Endp
     )
 
 
-def _certificates(environ: Mapping[str, str]) -> str:
-    """The folder of ca.pem, cert.pem and key.pem, where TLS is asked for."""
-    return environ.get("DOCKER_CERT_PATH", "") if environ.get("DOCKER_TLS_VERIFY") else ""
+def _named(url: str, origin: str, environ: Mapping[str, str], home: Path) -> Endpoint:
+    """With the folder of ca.pem, cert.pem and key.pem where DOCKER_TLS_VERIFY asks for TLS: as with `docker` itself, its
+    own folder, unless another is named. A socket of this machine and ssh need none."""
+    if not environ.get("DOCKER_TLS_VERIFY") or url.partition("://")[0] in _PRIVATE:
+        return Endpoint(url=url, origin=origin)
+    named = environ.get("DOCKER_CERT_PATH", "")
+    told = (
+        "DOCKER_CERT_PATH names the folder"
+        if named
+        else "without DOCKER_CERT_PATH it is looked for in docker's own folder"
+    )
+    return Endpoint(
+        url=url,
+        origin=origin,
+        certificates=named or str(_folder(environ, home)),
+        certified=f"DOCKER_TLS_VERIFY asks for TLS, and {told}",
+    )
+
+
+_PRIVATE = {"unix", "http+unix", "npipe", "ssh"}
+
+
+def _folder(environ: Mapping[str, str], home: Path) -> Path:
+    """Where `docker` keeps what is its own."""
+    return Path(environ.get("DOCKER_CONFIG") or home / ".docker")
 
 
 def _context(environ: Mapping[str, str], home: Path) -> Endpoint | None:
     """The docker context that `docker` itself would use, unless that is the default one."""
-    folder = Path(environ.get("DOCKER_CONFIG") or home / ".docker")
+    folder = _folder(environ, home)
     name = environ.get("DOCKER_CONTEXT") or _text(_read(folder / "config.json"), "currentContext")
     if name in {"", "default"}:
         return None
@@ -58,7 +84,10 @@ def _context(environ: Mapping[str, str], home: Path) -> Endpoint | None:
                 fix="run `docker context ls`, then `docker context use NAME`",
             )
         )
-    return Endpoint(url=url, origin=f"docker context `{name}`", certificates=str(tls) if tls.exists() else "")
+    origin = f"docker context `{name}`"
+    if not tls.exists():
+        return Endpoint(url=url, origin=origin)
+    return Endpoint(url=url, origin=origin, certificates=str(tls), certified=f"the folder was named by {origin}")
 
 
 def _sockets(environ: Mapping[str, str], home: Path) -> Iterator[tuple[Path, str]]:

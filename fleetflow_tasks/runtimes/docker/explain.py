@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from fleetflow_tasks.errors import Place, Problem
-from fleetflow_tasks.plan.image import ImageError, parse
+from fleetflow_tasks.plan.image import ImageError, parse, short
 from fleetflow_tasks.plan.model import ResolvedService
 from fleetflow_tasks.runtimes.docker import observe
 from fleetflow_tasks.runtimes.docker.client import Client
@@ -184,6 +184,16 @@ def image_never(service: ResolvedService) -> Problem:
         code="image-not-found",
         message=f'image `{service.image}` is not on this Engine, and `pull "never"` forbids to fetch it',
         fix=f'build or load it, or say `pull "missing"` in service `{service.name}`',
+        place=_place(service, "image"),
+    )
+
+
+def image_elsewhere(service: ResolvedService) -> Problem:
+    """It is named by its id, so nobody can be asked for it."""
+    return Problem(
+        code="image-not-found",
+        message=f"image `{short(service.image)}` of service `{service.name}` is not on this Engine, and no registry knows it",
+        fix="push the image to a registry, and deploy from there",
         place=_place(service, "image"),
     )
 

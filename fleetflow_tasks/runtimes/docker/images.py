@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import msgspec
 
 from fleetflow_tasks.config.model import Data
+from fleetflow_tasks.plan.image import is_id
 from fleetflow_tasks.plan.model import ResolvedService
 from fleetflow_tasks.runtimes.base import Attempt, DeployError
 from fleetflow_tasks.runtimes.docker import explain, observe
@@ -71,6 +72,8 @@ class Images:
             here = self.local(desired.image)
             if here:
                 return Found(id=here)
+        if is_id(desired.image):
+            raise DeployError(explain.image_elsewhere(service))
         if desired.pull == "never":
             raise DeployError(explain.image_never(service))
         with self._turn(desired.image, attempt):

@@ -3,16 +3,31 @@
 
 import http.client
 import time
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from fleetflow_tasks.runtimes.docker import observe
-from fleetflow_tasks.runtimes.docker.client import Client
+from fleetflow_tasks.runtimes.docker.client import Client, EngineError
 from fleetflow_tasks.runtimes.docker.desired import Definition
 from fleetflow_tasks.runtimes.docker.observe import State
 from fleetflow_tasks.runtimes.docker.verdict import verdict
 from fleetflow_tasks.runtimes.ready import Broken, Ready, Verdict, Waiting
 
 _ANSWER = 2.0  # seconds for one HTTP question; the next one follows anyway
+
+
+def patient(probe: Callable[[], Verdict]) -> Callable[[], Verdict]:
+    """*probe*, for which an Engine in passing trouble is one more thing to wait for: looking again does no harm."""
+
+    def asked() -> Verdict:
+        try:
+            return probe()
+        except EngineError as error:
+            if not error.transient:
+                raise
+            return Waiting(text=f"waiting for the Engine, which says: {error.answer}")
+
+    return asked
 
 
 class Probe:

@@ -8,6 +8,7 @@ shows, so that any worker may do any step, and do it again.
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,18 +31,19 @@ from fleetflow_tasks.runtimes.base import (
 from fleetflow_tasks.runtimes.docker import check as checks
 from fleetflow_tasks.runtimes.docker import explain, observe
 from fleetflow_tasks.runtimes.docker.addresses import cut
-from fleetflow_tasks.runtimes.docker.client import Client, EngineError, Trace, connect
+from fleetflow_tasks.runtimes.docker.client import TIMEOUT, Client, EngineError, Trace, connect
 from fleetflow_tasks.runtimes.docker.decide import decide, newer, prepared, removed, superfluous, unstarted
 from fleetflow_tasks.runtimes.docker.desired import ADDRESSES, COMPOSE, Definition, definition, rendered
 from fleetflow_tasks.runtimes.docker.differences import differences
 from fleetflow_tasks.runtimes.docker.endpoints import endpoints
 from fleetflow_tasks.runtimes.docker.hosts import made_binds
+from fleetflow_tasks.runtimes.docker.identity import Identity
 from fleetflow_tasks.runtimes.docker.images import Found, Images
 from fleetflow_tasks.runtimes.docker.logs import lines
 from fleetflow_tasks.runtimes.docker.observe import Container
 from fleetflow_tasks.runtimes.docker.options import SCHEMA
 from fleetflow_tasks.runtimes.docker.status import told
-from fleetflow_tasks.runtimes.docker.work import Work
+from fleetflow_tasks.runtimes.docker.work import Mutating, Work, carried
 from fleetflow_tasks.runtimes.labels import Mark, stage_name, written
 
 NAME = RuntimeName("docker")
@@ -55,7 +57,12 @@ class Engine:
     def __init__(self, client: Client) -> None:
         self.client = client
         self.images = Images(client)
+        self.identity = Identity(client)
         self.choosing = threading.Lock()
+
+    def close(self) -> None:
+        self.identity.close()
+        self.client.close()
 
 
 class DockerRuntime:
@@ -63,10 +70,11 @@ class DockerRuntime:
     protocol: ClassVar[int] = PROTOCOL
     schema = SCHEMA
 
-    def __init__(self, environ: Mapping[str, str], *, trace: Trace | None = None) -> None:
-        """environ: where an Engine may be named. trace: told of each request, for counting."""
+    def __init__(self, environ: Mapping[str, str], *, trace: Trace | None = None, timeout: float = TIMEOUT) -> None:
+        """environ: where an Engine may be named. trace: told of each request, for counting. timeout: of one call."""
         self._environ = environ
         self._trace = trace
+        self._timeout = timeout
         self._engines: dict[str, Engine] = {}
         self._connecting = threading.Lock()
 
@@ -140,31 +148,30 @@ class DockerRuntime:
             engine = self._engine(plan)
             service = plan.service_of(step)
             desired = definition(plan, service)
-            containers = self._looked(engine, plan, service.name, attempt)
+            look = partial(self._looked, engine, plan, service.name, attempt)
+            containers = look()
             image = _shown(desired, containers) or engine.images.present(service, desired, attempt, ask=False).id
-            work = Work(engine.client, plan, service, desired, image, attempt, choosing=engine.choosing)
+            work = Work(engine.client, plan, service, desired, image, attempt, look=look, choosing=engine.choosing)
             for _ in range(work.TRIES):
                 seen = _with_limits(engine.client, desired, containers)
                 network = _network(engine.client, desired, seen)
                 outcome = work.deployed(decide(desired, image, seen, run=attempt.run, network=network), seen)
                 if outcome is not None:
                     return outcome
-                containers = self._looked(engine, plan, service.name, attempt)
+                containers = look()
             raise DeployError(work.gave_up())
 
     def remove(self, plan: Plan, step: Step, attempt: Attempt) -> Outcome:
         with _deploying():
             engine = self._engine(plan)
             if step.service is not None:
-                containers = self._looked(engine, plan, step.service, attempt)
-                return _cleared(engine.client, containers, attempt, "removed")
-            containers = observe.stage(engine.client, plan.project, plan.stage)
-            _guard(containers, attempt)
+                look = partial(self._looked, engine, plan, step.service, attempt)
+                return _cleared(engine.client, look(), Mutating(attempt, look), "removed")
+            look = partial(self._all_looked, engine, plan, attempt)
             wanted = [service.name for service in _services(plan)]
-            outcome = _cleared(
-                engine.client, superfluous(wanted, containers), attempt, "removed what the stage does not hold"
-            )
-            return outcome if wanted else self._emptied(engine, plan, attempt, outcome)
+            gone, mutating = superfluous(wanted, look()), Mutating(attempt, look)
+            outcome = _cleared(engine.client, gone, mutating, "removed what the stage does not hold")
+            return outcome if wanted else self._emptied(engine, plan, mutating, outcome)
 
     def tidy(self, plan: Plan, run: str) -> Outcome:
         with _deploying():
@@ -176,6 +183,11 @@ class DockerRuntime:
 
     def _looked(self, engine: Engine, plan: Plan, service: ServiceName, attempt: Attempt) -> tuple[Container, ...]:
         containers = observe.service(engine.client, plan.project, plan.stage, service)
+        _guard(containers, attempt)
+        return containers
+
+    def _all_looked(self, engine: Engine, plan: Plan, attempt: Attempt) -> tuple[Container, ...]:
+        containers = observe.stage(engine.client, plan.project, plan.stage)
         _guard(containers, attempt)
         return containers
 
@@ -201,11 +213,12 @@ class DockerRuntime:
 
     def _prepare_service(self, engine: Engine, plan: Plan, service: ResolvedService, attempt: Attempt) -> Outcome:
         desired = definition(plan, service)
-        containers = self._looked(engine, plan, service.name, attempt)
+        look = partial(self._looked, engine, plan, service.name, attempt)
+        containers = look()
         shown = "" if desired.asks else _shown(desired, containers)
         found = Found(id=shown) if shown else engine.images.present(service, desired, attempt, ask=True)
         pulled = [] if found.pulled is None else [f"pulled {found.pulled / 1_000_000:.0f} MB"]
-        work = Work(engine.client, plan, service, desired, found.id, attempt, choosing=engine.choosing)
+        work = Work(engine.client, plan, service, desired, found.id, attempt, look=look, choosing=engine.choosing)
         operations = prepared(
             desired, found.id, containers, run=attempt.run, network=_network(engine.client, desired, containers)
         )
@@ -224,10 +237,10 @@ class DockerRuntime:
             if there and (mark is None or (mark.project, mark.stage) != (plan.project, plan.stage)):
                 raise DeployError(explain.foreign("volume", name, _owner(mark)))
 
-    def _emptied(self, engine: Engine, plan: Plan, attempt: Attempt, outcome: Outcome) -> Outcome:
+    def _emptied(self, engine: Engine, plan: Plan, mutating: Mutating, outcome: Outcome) -> Outcome:
         texts = [outcome.text] if outcome.changed else []
         for network in _our_networks(engine.client, plan):
-            attempt.checkpoint()
+            mutating()
             try:
                 engine.client.remove_network(network.id)
                 texts.append(f"removed network {network.name}")
@@ -236,7 +249,7 @@ class DockerRuntime:
                     raise
                 texts.append(f"kept network {network.name}: containers of others are on it")
         for name in self._volumes_to_go(engine, plan):
-            attempt.checkpoint()
+            mutating()
             engine.client.remove_volume(name)
             texts.append(f"removed volume {name}")
         return Outcome(changed=bool(texts), text=", ".join(texts) or "nothing to remove")
@@ -266,12 +279,12 @@ class DockerRuntime:
 
     def identity(self, plan: Plan) -> str:
         with _unavailable():
-            return self._engine(plan).client.identity()
+            return self._engine(plan).identity()
 
     def close(self) -> None:
         with self._connecting:
             for engine in self._engines.values():
-                engine.client.close()
+                engine.close()
             self._engines.clear()
 
     def _engine(self, plan: Plan) -> Engine:
@@ -279,7 +292,8 @@ class DockerRuntime:
         with self._connecting:
             if option not in self._engines:
                 home = Path(self._environ.get("HOME") or Path.home())
-                self._engines[option] = Engine(connect(endpoints(option, self._environ, home), self._trace))
+                found = endpoints(option, self._environ, home)
+                self._engines[option] = Engine(connect(found, self._trace, timeout=self._timeout))
             return self._engines[option]
 
 
@@ -371,12 +385,10 @@ def _guard(containers: Sequence[Container], attempt: Attempt) -> None:
         raise StaleError(explain.stale(late.name, late.mark.generation, attempt.generation))
 
 
-def _cleared(client: Client, containers: Sequence[Container], attempt: Attempt, text: str) -> Outcome:
-    from fleetflow_tasks.runtimes.docker.work import carried
-
+def _cleared(client: Client, containers: Sequence[Container], mutating: Mutating, text: str) -> Outcome:
     for container in containers:
-        attempt.report(f"stopping {container.name}")
-        carried(client, removed([container]), [container], attempt)
+        mutating.attempt.report(f"stopping {container.name}")
+        carried(client, removed([container]), [container], mutating)
     return Outcome(changed=bool(containers), text=text if containers else "nothing to remove")
 
 

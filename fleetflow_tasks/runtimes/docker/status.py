@@ -3,8 +3,10 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import cache, partial
 
 from fleetflow_tasks.config.model import RuntimeName, ServiceName
+from fleetflow_tasks.plan.image import ImageError, pinned
 from fleetflow_tasks.plan.model import Plan, ResolvedService
 from fleetflow_tasks.runtimes.base import ServiceState, ServiceStatus
 from fleetflow_tasks.runtimes.docker import observe
@@ -26,7 +28,7 @@ def told(
     """One line for each service that the plan or the Engine holds, by name."""
     jobs = {service.name for service in services if service.job}
     lines = {s.name: ServiceStatus(service=s.name, state="missing", runtime=_DOCKER, image=s.image) for s in services}
-    known = set(lines)
+    known, exact = set(lines), cache(partial(digest, client))
     for container in sorted(containers, key=_rank):
         name = container.mark.service
         if name is None or (name in lines and lines[name].state != "missing"):
@@ -34,11 +36,28 @@ def told(
         state = observe.state(client, container.id)
         if state is not None:
             drift = name in drifted or name not in known
-            lines[name] = line(name, container, state, job=name in jobs, drift=drift)
+            image = exact(container.reference or container.shown, container.image)
+            lines[name] = line(name, container, state, job=name in jobs, drift=drift, digest=image)
     return tuple(lines[name] for name in sorted(lines))
 
 
-def line(name: ServiceName, container: Container, state: State, *, job: bool, drift: bool) -> ServiceStatus:
+def digest(client: Client, reference: str, image: str) -> str:
+    """Exactly which image that is: *reference* with its digest, else the id; "" where the Engine has it no more.
+
+    The Engine keeps the digest of what it pulled or pushed, also when the tag has moved on since.
+    """
+    found = observe.image(client, image)
+    if found is None:
+        return ""
+    try:
+        return pinned(reference, found.digests) or found.id
+    except ImageError:  # shown by its bare id, or by one of its ids' beginnings
+        return found.id
+
+
+def line(
+    name: ServiceName, container: Container, state: State, *, job: bool, drift: bool, digest: str
+) -> ServiceStatus:
     running = state.status == "running"
     return ServiceStatus(
         service=name,
@@ -46,6 +65,7 @@ def line(name: ServiceName, container: Container, state: State, *, job: bool, dr
         runtime=_DOCKER,
         text=remark(state),
         image=container.reference or container.shown,
+        digest=digest,
         ports=container.bindings,
         since=seconds(state.started if running else state.ended),
         restarts=state.restarts,

@@ -1,16 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Carries a decision out, waits where it says so, and turns round where a part of it fails."""
+"""Carries a decision out, waits where it says so, and turns round where a part of it fails.
+
+Docker has no compare-and-set, and a worker may sleep for minutes between two calls, while a newer run deploys. So each
+mutation follows at once upon a look at what is there: what a newer run made ends this attempt, whatever it believes of
+its lease.
+
+Up to the moment when the new container is ready, a failure turns round: the version before serves again, also while
+another attempt is awaited. Past it the new one serves, and a failure leaves everything as it is: the next attempt, or
+the next run, reads from the names how far this one came.
+"""
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 
 import msgspec
 
 from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.model import Plan, ResolvedService
-from fleetflow_tasks.runtimes.base import Attempt, DeployError, Outcome
+from fleetflow_tasks.runtimes.base import Attempt, DeployError, Outcome, StaleError
 from fleetflow_tasks.runtimes.docker import explain, observe
 from fleetflow_tasks.runtimes.docker.addresses import free
 from fleetflow_tasks.runtimes.docker.apply import Hands
@@ -22,6 +31,7 @@ from fleetflow_tasks.runtimes.docker.decide import (
     Decision,
     Linger,
     Operation,
+    Rename,
     Start,
     Withdraw,
     said,
@@ -29,13 +39,39 @@ from fleetflow_tasks.runtimes.docker.decide import (
 from fleetflow_tasks.runtimes.docker.desired import Definition, Json, sent
 from fleetflow_tasks.runtimes.docker.observe import Container
 from fleetflow_tasks.runtimes.docker.ports import chosen
-from fleetflow_tasks.runtimes.docker.probe import Probe
+from fleetflow_tasks.runtimes.docker.probe import Probe, patient
 from fleetflow_tasks.runtimes.labels import Mark
-from fleetflow_tasks.runtimes.ready import Ready, Verdict, Waiting, wait
+from fleetflow_tasks.runtimes.ready import Broken, Ready, Verdict, Waiting, wait
 
 _ADDRESS_TAKEN = "address already in use"  # the Engine's whole answer; about a port it says more
 _KNOCKS = 1.0  # seconds after which a system knocks again, and then after twice that; a busy Engine may take as long
+_FRESH = 0.2  # seconds that a look counts: no run of the stage comes and goes in that time
+_LONG = 1.0  # seconds after which a look was so slow that the lease is asked for again
+_HEARSAY = 0.5  # seconds after which the Engine knows why a container with a limit ended
 _SPARE = 10.0  # seconds of an attempt kept back for turning round; a fifth of the time where that is less
+
+
+Look = Callable[[], Sequence[Container]]  # raises StaleError where a newer run has made one
+
+
+class Mutating:
+    """What comes before each mutating call: is the step still ours, and has no newer run been here?"""
+
+    def __init__(self, attempt: Attempt, look: Look) -> None:
+        """look: it was called just before, and from what it saw was decided what to do."""
+        self.attempt = attempt
+        self._look = look
+        self._looked = time.monotonic()
+
+    def __call__(self) -> None:
+        self.attempt.checkpoint()
+        now = time.monotonic()
+        if now - self._looked < _FRESH:
+            return
+        self._look()
+        self._looked = now
+        if time.monotonic() - now > _LONG:
+            self.attempt.checkpoint()
 
 
 class Work:
@@ -52,14 +88,18 @@ class Work:
         image: str,
         attempt: Attempt,
         *,
+        look: Look,
         choosing: threading.Lock,
     ) -> None:
+        """look: the service's containers as they are now."""
         self._client = client
         self._plan = plan
         self._service = service
         self._desired = desired
         self._image = image
         self._attempt = attempt
+        self._step = Mutating(attempt, look)
+        self._look = look
         self._choosing = choosing
         self._avoid: set[int] = set()
         self._away = 0.0  # seconds that the old container was off its network at most
@@ -78,17 +118,20 @@ class Work:
     def deployed(self, decision: Decision, containers: Sequence[Container]) -> Outcome | None:
         """The outcome, or None: the world changed in between, look again. Raises DeployError."""
         hands = self._hands(containers)
+        ready = False
         for operation in decision.forward:
             try:
                 self._do(hands, operation, containers)
+            except StaleError:
+                raise
             except EngineError as error:
-                if error.transient:
-                    raise
-                if self._moved(operation, error, hands) or self._appeared(operation, error) or _gone(operation, error):
+                if self._moved(operation, error, hands) or self._appeared(operation, error) or _gone(error):
                     return None
-                raise self._turned_round(self._explained(operation, error), decision, hands, containers) from error
+                failed = error if error.transient else self._explained(operation, error)
+                raise self._noted(failed, decision, ready=ready) from error
             except DeployError as error:
-                raise self._turned_round(error, decision, hands, containers) from error
+                raise self._noted(error, decision, ready=ready) from error
+            ready = ready or isinstance(operation, AwaitReady)
         change = decision.change
         return Outcome(
             changed=change.kind != "none",
@@ -141,31 +184,41 @@ class Work:
             case Withdraw():
                 began = time.monotonic()
                 self._attempt.report(said(operation))
-                self._attempt.checkpoint()
+                self._step()
                 hands(operation)
                 self._away = time.monotonic() - began
             case Create():
                 self._attempt.report("creating the container")
                 with self._choosing if self._desired.choose else nullcontext():
-                    self._attempt.checkpoint()
+                    self._step()
                     hands(operation)
             case _:
                 self._attempt.report(said(operation))
-                self._attempt.checkpoint()
+                self._step()
                 hands(operation)
 
     def _await_ready(self, container: str) -> None:
         probe = Probe(self._client, container, self._desired)
         spare = min(_SPARE, self._service.timeout / 5)
         deadline = min(self._attempt.deadline - spare, time.monotonic() + self._service.timeout)
-        verdict: Verdict = wait(probe, self._attempt, deadline=deadline)
+        verdict: Verdict = wait(patient(probe), self._attempt, deadline=deadline)
         if isinstance(verdict, Ready):
             return
+        verdict = self._reconsidered(verdict, probe)
         why = (
             f"after {self._service.timeout:g} s still {verdict.text}" if isinstance(verdict, Waiting) else verdict.text
         )
         lines = explain.last_lines(self._client, container) if probe.state else ()
         raise DeployError(explain.masked(explain.unready(self._service, probe.state, lines, why), self._service))
+
+    def _reconsidered(self, verdict: Verdict, probe: Probe) -> Verdict:
+        """The Engine hears that memory ran out a moment after it hears of the end."""
+        state = probe.state
+        if not isinstance(verdict, Broken) or state is None or not state.memory or state.out_of_memory:
+            return verdict
+        self._attempt.sleep(_HEARSAY)
+        again = probe()
+        return again if isinstance(again, Broken) else verdict
 
     def _moved(self, operation: Operation, error: EngineError, hands: Hands) -> bool:
         """A port or an address that we chose was taken before the start: choose another. The port is in a label, so
@@ -196,36 +249,46 @@ class Work:
         port = explain.taken_port(error.answer)
         if port is not None:
             problem = explain.port_taken(self._service, port, explain.port_holder(self._client, port))
-        elif isinstance(operation, Create) and error.status == 409:
-            holder = explain.name_holder(self._client, operation.name)
-            problem = explain.name_taken(operation.name, holder, self._service.places.get(""))
+        elif isinstance(operation, Create | Rename) and error.status == 409:
+            name = operation.name if isinstance(operation, Create) else operation.to
+            holder = explain.name_holder(self._client, name)
+            problem = explain.name_taken(name, holder, self._service.places.get(""))
         elif "no such image" in error.answer.lower():
             problem = explain.image_missing(self._service, error.answer)
         else:
             problem = explain.unstarted(self._service, error.status, error.answer)
         return DeployError(problem, transient=error.transient, retry_after=error.retry_after)
 
-    def _turned_round(
-        self, error: DeployError, decision: Decision, hands: Hands, containers: Sequence[Container]
-    ) -> DeployError:
-        """Carry out what puts the old version back, and say in *error* what serves now."""
-        try:
-            for operation in decision.undo:
-                self._do(hands, operation, containers)
-        except EngineError as second:
-            note = f"and the version before could not be put back: {second.answer}"
-        else:
-            started = any(isinstance(operation, Start) for operation in decision.undo)
-            note = "the version before was started again" if started else "the version before still serves"
+    def _noted(self, error: DeployError, decision: Decision, *, ready: bool) -> DeployError:
+        """*error*, and what serves now; before the new one was *ready*, that is the version before."""
+        note = _SERVES if ready else self._turned_round(decision)
         if not decision.serving:
             return error
         problem = msgspec.structs.replace(error.problem, cause=(*error.problem.cause, note))
         return DeployError(problem, transient=error.transient, retry_after=error.retry_after)
 
+    def _turned_round(self, decision: Decision) -> str:
+        """Put the version before back; what came of it. Only what is seen to be ours, and to be there, is touched."""
+        try:
+            there = self._look() if decision.undo else ()
+            hands, names = self._hands(there), {container.name for container in there}
+            for operation in decision.undo:
+                if operation.name in names:
+                    self._do(hands, operation, there)
+        except EngineError as error:
+            return f"and the version before could not be put back: {error.answer}"
+        started = any(isinstance(operation, Start) for operation in decision.undo)
+        return "the version before was started again" if started else "the version before still serves"
 
-def _gone(operation: Operation, error: EngineError) -> bool:
-    """What was prepared was taken away before its start: the run that had prepared it was tidied."""
-    return isinstance(operation, Start) and error.status == 404 and "no such container" in error.answer.lower()
+
+_SERVES = "the new version serves already; the next run removes what is left of the one before"
+
+
+def _gone(error: EngineError) -> bool:
+    """A container that was seen is not there any more, or is about to go: what a run had prepared was tidied, or a call
+    did its work and its answer was lost."""
+    said = error.answer.lower()
+    return (error.status == 404 and "no such container" in said) or (error.status == 409 and "removal" in said)
 
 
 _PAST = {
@@ -240,14 +303,14 @@ _PAST = {
 _WITH_CAUSE = {"update", "replace", "start"}  # why something that is there is touched is worth a word
 
 
-def carried(client: Client, operations: Sequence[Operation], containers: Sequence[Container], attempt: Attempt) -> None:
+def carried(client: Client, operations: Sequence[Operation], containers: Sequence[Container], step: Mutating) -> None:
     """Carry out operations that stop and remove."""
     hands = Hands(client, containers, lambda _: {}, "")
     for operation in operations:
         if isinstance(operation, AwaitEnd):
-            await_end(client, hands.id(operation.name), operation.seconds, attempt)
+            await_end(client, hands.id(operation.name), operation.seconds, step.attempt)
         else:
-            attempt.checkpoint()
+            step()
             hands(operation)
 
 
@@ -258,4 +321,4 @@ def await_end(client: Client, container: str, seconds: float, attempt: Attempt) 
             return Ready(text="ended")
         return Waiting(text=f"waiting for it to end, at most {seconds:g} s")
 
-    wait(probe, attempt, deadline=min(attempt.deadline, time.monotonic() + seconds))
+    wait(patient(probe), attempt, deadline=min(attempt.deadline, time.monotonic() + seconds))

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An earlier run's plan, carried out again because somebody asks for it: what failed once more, or a version of before.
+
+A run is never begun again. Both are new runs, with a generation of their own, so whatever is still on its way for the
+old one is refused by what it meets. A retry keeps what its run had done; but only of the stage's newest run, since any
+later one may have changed it. What was prepared and not deployed was removed at the run's end, so it is prepared again.
+"""
+
+from collections.abc import Sequence
+
+from fleetflow_tasks.engine.dispatch import submit
+from fleetflow_tasks.engine.model import (
+    RUN_ENDS,
+    Because,
+    Conflict,
+    Publish,
+    Run,
+    RunId,
+    StepState,
+    Submitted,
+    new_run_id,
+)
+from fleetflow_tasks.engine.rollback import reopened
+from fleetflow_tasks.engine.store import Store
+from fleetflow_tasks.engine.trouble import unknown
+from fleetflow_tasks.errors import Problem, RefusedError
+from fleetflow_tasks.plan.codec import Keys
+from fleetflow_tasks.plan.model import Plan, Step, StepId
+
+
+def retry(
+    run: RunId,
+    *,
+    store: Store,
+    keys: Keys,
+    publish: Publish,
+    actor: str,
+    note: str = "",
+    fail_fast: bool = False,
+    wait_workers: bool = False,
+    timeout: float | None = None,
+    adopt: bool = False,
+) -> Submitted:
+    """Submit a run of what *run* did not do. If that was to be rolled back on failure, so is this.
+
+    Raises RefusedError where *run* is not known, not over, went well, is not its stage's newest, or cannot be opened;
+    and as `dispatch.submit` does where the stage is busy: somebody was faster.
+    """
+    old = _known(run, store)
+    _refuse_retry(old, _newest(old, store))
+    plan = reopened(old.id, old.project, old.stage, store=store, keys=keys)
+    snapshot = store.snapshot(old.id)
+    return submit(
+        plan,
+        run=new_run_id(),
+        store=store,
+        keys=keys,
+        publish=publish,
+        actor=actor,
+        note=note,
+        conflict="fail",
+        fail_fast=fail_fast,
+        wait_workers=wait_workers,
+        kept=again(plan, snapshot.steps if snapshot is not None else ()),
+        because=Because(kind="retry", run=old.id, plan=old.id),
+        timeout=timeout,
+        rollback=old.rollback,
+        adopt=adopt,
+    )
+
+
+def roll_back_to(
+    run: RunId,
+    *,
+    store: Store,
+    keys: Keys,
+    publish: Publish,
+    actor: str,
+    note: str = "",
+    conflict: Conflict = "wait",
+    fail_fast: bool = False,
+    wait_workers: bool = False,
+    timeout: float | None = None,
+    adopt: bool = False,
+) -> Submitted:
+    """Submit the plan of *run* again, as a new run of its stage.
+
+    Raises RefusedError where *run* is not known, did not succeed, deployed a part of its stage alone, or cannot be
+    opened; and as `dispatch.submit` does.
+    """
+    good = _known(run, store)
+    _refuse_rollback(good)
+    return submit(
+        reopened(good.id, good.project, good.stage, store=store, keys=keys),
+        run=new_run_id(),
+        store=store,
+        keys=keys,
+        publish=publish,
+        actor=actor,
+        note=note,
+        conflict=conflict,
+        fail_fast=fail_fast,
+        wait_workers=wait_workers,
+        because=Because(kind="rollback", run=_newest(good, store).id, plan=good.id),
+        timeout=timeout,
+        adopt=adopt,
+    )
+
+
+def again(plan: Plan, states: Sequence[StepState]) -> frozenset[StepId]:
+    """The steps that a retry keeps: services that were deployed or removed, and what was prepared for them."""
+    done = {state.step for state in states if state.status == "succeeded"}
+    services = {step.service for step in plan.steps if step.id in done and _changes_a_service(step)}
+    return frozenset(
+        step.id for step in plan.steps if step.id in done and step.service is not None and step.service in services
+    )
+
+
+def _changes_a_service(step: Step) -> bool:
+    return step.service is not None and step.action in ("deploy", "remove")
+
+
+def _known(run: RunId, store: Store) -> Run:
+    found = store.run(run)
+    if found is None:
+        raise RefusedError(unknown(run))
+    return found
+
+
+def _newest(run: Run, store: Store) -> Run:
+    return next(iter(store.runs(run.project, run.stage, limit=1)), run)
+
+
+def _refuse_retry(run: Run, newest: Run) -> None:
+    if run.status not in RUN_ENDS:
+        raise RefusedError(_goes_on(run))
+    if run.status == "succeeded":
+        raise RefusedError(_went_well(run))
+    if newest.id != run.id:
+        raise RefusedError(_not_newest(run, newest))
+
+
+def _goes_on(run: Run) -> Problem:
+    return Problem(
+        code="run-goes-on",
+        message=f"run {run.id} is not over: it is {run.status}",
+        fix=f"wait for its end, or bring it about: flow cancel {run.id}",
+        more=f"flow watch {run.id}",
+    )
+
+
+def _went_well(run: Run) -> Problem:
+    return Problem(
+        code="run-went-well",
+        message=f"run {run.id} succeeded, so nothing of it is left to be done again",
+        fix="deploy the stage anew with `flow submit`: what is as it should be is left alone",
+    )
+
+
+def _not_newest(run: Run, newest: Run) -> Problem:
+    return Problem(
+        code="not-newest",
+        message=f"run {run.id} is not the newest of stage `{run.project}/{run.stage}` any more",
+        cause=(
+            f"run {newest.id} of {newest.actor or 'somebody'} came after it, and may have changed what it had done",
+        ),
+        fix="deploy the stage anew with `flow submit`: what is as it should be is left alone",
+        more=f"flow show {newest.id}",
+    )
+
+
+def _refuse_rollback(run: Run) -> None:
+    if run.status != "succeeded":
+        raise RefusedError(
+            _not_good(run, f"it is {run.status}" if run.status not in RUN_ENDS else f"it {_HOW[run.status]}")
+        )
+    if not run.whole:
+        raise RefusedError(_not_good(run, "it did not deploy the stage as a whole"))
+
+
+_HOW = {"failed": "failed", "cancelled": "was cancelled"}
+
+
+def _not_good(run: Run, why: str) -> Problem:
+    stage = f"{run.project}/{run.stage}"
+    return Problem(
+        code="not-a-version",
+        message=f"run {run.id} is none to go back to: {why}",
+        cause=("only a run that deployed all services of its stage, and succeeded, says what that stage should be",),
+        fix=f"name one that did, of those that `flow runs` lists for `{stage}`",
+    )
