@@ -7,28 +7,43 @@ Redis client, Celery, a platform's SDK) is imported by the function that needs i
 and `flow watch` no Celery.
 """
 
+from fleetflow_tasks.api.connected import opened
+from fleetflow_tasks.api.doctor import checkup
 from fleetflow_tasks.api.following import Follow, Following
+from fleetflow_tasks.api.origin import actor, origin
+from fleetflow_tasks.api.promoting import Promotion, promotion
 from fleetflow_tasks.api.reading import Planned, changes, logs, plan, stages, status, teardown_plan
+from fleetflow_tasks.api.repeating import retried, rolled_back, version_before
 from fleetflow_tasks.api.request import Request
-from fleetflow_tasks.api.running import actor, followed, is_held, opened, origin, submitted, up, work
+from fleetflow_tasks.api.running import followed, is_held, submitted, up, work
+from fleetflow_tasks.api.telling import queue, runs, shown
 
 __all__ = [
     "Follow",
     "Following",
     "Planned",
+    "Promotion",
     "Request",
     "actor",
     "changes",
+    "checkup",
     "followed",
     "is_held",
     "logs",
     "opened",
     "origin",
     "plan",
+    "promotion",
+    "queue",
+    "retried",
+    "rolled_back",
+    "runs",
+    "shown",
     "stages",
     "status",
     "submitted",
     "teardown_plan",
     "up",
+    "version_before",
     "work",
 ]

@@ -25,17 +25,27 @@ class Planned(Data, frozen=True, kw_only=True):
     warnings: tuple[Problem, ...] = ()
 
 
-def plan(request: Request, *, only: Collection[str] = (), only_read: bool = False) -> Planned:
+def plan(
+    request: Request,
+    *,
+    only: Collection[str] = (),
+    with_dependencies: bool = True,
+    images: Mapping[ServiceName, str] = {},
+    only_read: bool = False,
+) -> Planned:
     """The stage's plan, checked offline. Raises ConfigError or PlanError with all problems.
 
-    only: these services and what they depend on. only_read: nothing will be carried out, so a runtime that this version
-    knows by name but cannot carry out is a note, no error.
+    only: these services and what they depend on; with_dependencies False: these alone. images: instead of what the text
+    says. only_read: nothing will be carried out, so a runtime that this version knows by name but cannot carry out is a
+    note, no error.
     """
     loaded, stage = chosen(request)
     made = build(
         loaded.project,
         stage,
         only=[ServiceName(name) for name in only],
+        with_dependencies=with_dependencies,
+        images=images,
         runtime=runtime_of(request),
         known=foreign(loaded, request),
         home=request.environ.get("HOME"),

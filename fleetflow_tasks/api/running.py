@@ -1,48 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs: carried out here, handed to workers, followed, worked off. What needs Redis is imported where it is used."""
 
-import getpass
-import socket
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from fleetflow_tasks.api.following import Follow, Following, which
+from fleetflow_tasks.api.connected import Say, opened, settings_of, store_of
+from fleetflow_tasks.api.following import Follow, Following, following, which
+from fleetflow_tasks.api.origin import actor, job_key, origin
 from fleetflow_tasks.api.request import Request, runtimes_of
 from fleetflow_tasks.errors import Problem, RefusedError
+from fleetflow_tasks.plan.codec import content_hash
 from fleetflow_tasks.plan.model import Plan
 
 if TYPE_CHECKING:
-    from fleetflow_tasks.engine.model import Conflict, Run
+    from fleetflow_tasks.engine.model import Because, Conflict, Publish, Run, Submitted
     from fleetflow_tasks.engine.settings import Settings
     from fleetflow_tasks.engine.store import Store
 
-Say = Callable[[str], None]
+Submit = Callable[["Store", "Settings", "Publish"], "Submitted"]
 
 
 def is_held(request: Request, made: Plan) -> bool:
     """Whether a run of this stage is under way. No Redis is started only to ask."""
     from fleetflow_tasks.engine.embedded import is_up
-    from fleetflow_tasks.engine.settings import from_environ
 
-    settings = from_environ(request.environ)
+    settings = settings_of(request)
     if settings.redis_url is None and not is_up(settings.state):
         return False
     with opened(request) as store:
         return store.active_run(made.project, made.stage) is not None
 
 
-def up(request: Request, made: Plan, *, follow: Follow, say: Say) -> "Run":
+def up(
+    request: Request, made: Plan, *, follow: Follow, say: Say, timeout: float | None = None, adopt: bool = False
+) -> "Run":
     """Carry *made* out in this process and return the run as it ended.
 
     follow: called once the run is stored, and again after a KeyboardInterrupt came out of it, which cancels the run.
-    say: is told when a Redis had to be started. Raises UnavailableError, RefusedError; a failed step is no exception.
+    say: is told when a Redis had to be started. timeout: seconds until the run is ended. adopt: the stage may have been on
+    another engine before. Raises UnavailableError, RefusedError; a failed step is no exception.
     """
     from fleetflow_tasks.engine.local import run_here
     from fleetflow_tasks.engine.model import Submitted, new_run_id
 
-    settings = _settings(request)
-    with opened(request, say=say) as store:
+    settings = settings_of(request)
+    with store_of(settings, say) as store:
 
         def shown(submitted: Submitted) -> None:
             follow(Following(store, submitted.run.id, made.steps))
@@ -55,7 +58,9 @@ def up(request: Request, made: Plan, *, follow: Follow, say: Say) -> "Run":
             runtimes=runtimes_of(request),
             follow=shown,
             actor=actor(request),
-            note=origin(request),
+            note=origin(request, made.root),
+            timeout=timeout,
+            adopt=adopt,
         )
 
 
@@ -68,42 +73,71 @@ def submitted(
     key: str | None = None,
     fail_fast: bool = False,
     wait_workers: bool = False,
+    timeout: float | None = None,
+    rollback: bool = False,
+    adopt: bool = False,
+    because: "Because | None" = None,
 ) -> Iterator[Following]:
     """Hand *made* to the workers. The block may follow the run, or leave it to itself.
 
-    While the block lasts, this process reconciles too: if every worker dies, somebody has to notice and say so.
+    key: idempotency key; None: in CI one of the job and the plan, elsewhere none; "": none.
+    timeout: seconds until the run is ended. rollback: should it fail, the stage's last good run comes again. adopt: the
+    stage may have been on another engine before. because: why, where it is not for the plan's own sake.
     Raises UnavailableError where no worker serves a queue of the plan, RefusedError where conflict is `fail` and the
     stage is busy.
     """
     from fleetflow_tasks.engine import dispatch
-    from fleetflow_tasks.engine.model import WorkerId, new_run_id
-    from fleetflow_tasks.engine.publish import publisher
-    from fleetflow_tasks.engine.reconcile import Reconciler
+    from fleetflow_tasks.engine.model import new_run_id
 
-    settings = _settings(request)
-    with ExitStack() as stack:
-        url = stack.enter_context(_redis(settings))
-        store = stack.enter_context(_connected(url))
-        publish, run = publisher(store), new_run_id()
+    wanted = job_key(request, lambda: content_hash(made)) if key is None else key or None
+
+    def submit(store: "Store", settings: "Settings", publish: "Publish") -> "Submitted":
         answer = dispatch.submit(
             made,
-            run=run,
+            run=new_run_id(),
             store=store,
             keys=settings.keys,
             publish=publish,
             actor=actor(request),
-            note=origin(request),
+            note=origin(request, made.root),
             conflict=conflict,
-            key=key,
+            key=wanted,
             fail_fast=fail_fast,
             wait_workers=wait_workers,
+            timeout=timeout,
+            rollback=rollback,
+            adopt=adopt,
+            because=because,
         )
-        reconciler = Reconciler(store, publish, worker=WorkerId(f"submitter of {run}"), lease=settings.lease)
-        reconciler.start()
-        stack.callback(reconciler.stop)
         if answer.repeated:
             _same(store, settings, answer.run, made)
-        yield Following(store, answer.run.id, made.steps, repeated=answer.repeated)
+        return answer
+
+    with handed(request, submit, key=wanted) as found:
+        yield found
+
+
+@contextmanager
+def handed(request: Request, submit: Submit, *, key: str | None = None) -> Iterator[Following]:
+    """What *submit* hands to the workers, to be followed or left to itself. key: the one that it was submitted with.
+
+    While the block lasts, this process reconciles too: if every worker dies, somebody has to notice and say so.
+    """
+    from fleetflow_tasks.engine.model import WorkerId
+    from fleetflow_tasks.engine.publish import publisher
+    from fleetflow_tasks.engine.reconcile import Reconciler
+
+    settings = settings_of(request)
+    with store_of(settings) as store:
+        publish = publisher(store)
+        answer = submit(store, settings, publish)
+        name = WorkerId(f"submitter of {answer.run.id}")
+        reconciler = Reconciler(store, publish, worker=name, keys=settings.keys, lease=settings.lease)
+        reconciler.start()
+        try:
+            yield following(store, answer.run.id, repeated=answer.repeated, key=key)
+        finally:
+            reconciler.stop()
 
 
 @contextmanager
@@ -112,33 +146,25 @@ def followed(request: Request, run: str | None = None) -> Iterator[Following]:
 
     Raises RefusedError where there is none, or where several end alike.
     """
-    from fleetflow_tasks.plan.codec import readable
-
     with opened(request) as store:
-        found = which(store, run)
-        blob = store.sealed_plan(found)
-        yield Following(store, found, readable(blob).steps if blob else ())
+        yield following(store, which(store, run))
 
 
-@contextmanager
-def opened(request: Request, *, say: Say = lambda text: None) -> Iterator["Store"]:
-    """The store that the environment names, or the embedded one, alive while the block runs."""
-    with _redis(_settings(request), say) as url, _connected(url) as store:
-        yield store
+def work(request: Request, queues: Sequence[str], *, slots: int | None = None, recycle: float | None = None) -> None:
+    """Serve *queues* in this process until it is stopped, or older than *recycle* seconds; does not return."""
+    import msgspec
 
-
-def work(request: Request, queues: Sequence[str], *, slots: int | None = None) -> None:
-    """Serve *queues* in this process until it is stopped; does not return."""
     from fleetflow_tasks.engine import boot
     from fleetflow_tasks.plan.model import QueueName
 
     names = [QueueName(name) for name in queues]
-    boot.work(names, settings=_settings(request), runtimes=runtimes_of(request), slots=slots)
+    settings = msgspec.structs.replace(settings_of(request), recycle=recycle)
+    boot.work(names, settings=settings, runtimes=runtimes_of(request), slots=slots)
 
 
 def _same(store: "Store", settings: "Settings", found: "Run", made: Plan) -> None:
     """Raises RefusedError where the run that a key found was of another plan: its success would be told for work never done."""
-    from fleetflow_tasks.plan.codec import content_hash, unseal
+    from fleetflow_tasks.plan.codec import unseal
 
     blob = store.sealed_plan(found.id)
     plan = unseal(blob, settings.keys, run=found.id, project=found.project, stage=found.stage) if blob else None
@@ -151,51 +177,3 @@ def _same(store: "Store", settings: "Settings", found: "Run", made: Plan) -> Non
                 more=f"flow watch {found.id}",
             )
         )
-
-
-def actor(request: Request) -> str:
-    """Who asks: the CI system's user where it names one, else user@host."""
-    environ = request.environ
-    user = environ.get("GITHUB_ACTOR") or environ.get("GITLAB_USER_LOGIN") or environ.get("USER") or _uid_name()
-    return f"{user}@{socket.gethostname()}"
-
-
-def origin(request: Request) -> str:
-    """From where: what CI says of its job; empty on a laptop."""
-    environ = request.environ
-    for commit, job in (("GITHUB_SHA", "GITHUB_RUN_ID"), ("CI_COMMIT_SHA", "CI_JOB_ID")):
-        if environ.get(commit):
-            return f"commit {environ[commit][:12]}, job {environ.get(job, '?')}"
-    return ""
-
-
-def _uid_name() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's bare uid has no name
-        return "somebody"
-
-
-def _settings(request: Request) -> "Settings":
-    from fleetflow_tasks.engine.settings import from_environ
-
-    return from_environ(request.environ)
-
-
-@contextmanager
-def _redis(settings: "Settings", say: Say = lambda text: None) -> Iterator[str]:
-    from fleetflow_tasks.engine.embedded import redis_for
-
-    with redis_for(settings, say) as url:
-        yield url
-
-
-@contextmanager
-def _connected(url: str) -> Iterator["Store"]:
-    from fleetflow_tasks.engine.store import Store
-
-    store = Store.connect(url)
-    try:
-        yield store
-    finally:
-        store.close()

@@ -6,9 +6,8 @@ import time
 import click
 
 from fleetflow_tasks import api
-from fleetflow_tasks.cli.options import colour, json_option, named_stage_options
+from fleetflow_tasks.cli.options import colour, json_option, named_stage_options, span
 from fleetflow_tasks.config.model import ServiceName
-from fleetflow_tasks.config.quantity import seconds
 from fleetflow_tasks.runtimes.base import LogOptions
 
 
@@ -17,7 +16,7 @@ from fleetflow_tasks.runtimes.base import LogOptions
 @named_stage_options
 @click.option("-F", "--follow", is_flag=True, help="Go on until interrupted.")
 @click.option("-n", "--tail", type=click.IntRange(min=0), help="Only the last N lines of each service.")
-@click.option("--since", metavar="AGE", help="Only what is younger: 90, 30s, 5m, 1h.")
+@click.option("--since", callback=span, metavar="AGE", help="Only what is younger: 90, 30s, 5m, 1h.")
 @click.option("-t", "--timestamps", is_flag=True, help="Put the time before each line.")
 @json_option
 def command(
@@ -25,7 +24,7 @@ def command(
     services: tuple[str, ...],
     follow: bool,
     tail: int | None,
-    since: str | None,
+    since: float | None,
     timestamps: bool,
     as_json: bool,
 ) -> None:
@@ -33,18 +32,11 @@ def command(
     from fleetflow_tasks.view import logs
 
     planned = api.plan(request)
-    options = LogOptions(follow=follow, tail=tail, since=_moment(since), timestamps=timestamps)
+    # Unix seconds of this machine; the platform compares them with its own clock.
+    options = LogOptions(
+        follow=follow, tail=tail, since=time.time() - since if since is not None else None, timestamps=timestamps
+    )
     lines = api.logs(request, planned.plan, [ServiceName(name) for name in services], options)
     shown = logs.Logs([service.name for service in planned.plan.services], timestamps=timestamps, colour=colour())
     for line in lines:
         click.echo(logs.as_json(line) if as_json else shown.line(line))
-
-
-def _moment(age: str | None) -> float | None:
-    """Unix seconds; the platform compares them with its own clock."""
-    if age is None:
-        return None
-    passed = seconds(age)
-    if passed is None:
-        raise click.BadParameter(f"`{age}` is no length of time; write 90, 30s, 5m or 1h", param_hint="--since")
-    return time.time() - passed

@@ -3,9 +3,10 @@
 
 import functools
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 import click
 
@@ -13,6 +14,7 @@ from fleetflow_tasks import api
 from fleetflow_tasks.errors import Problem
 
 AnyCommand = Callable[..., Any]
+Known = TypeVar("Known", bound=str)
 
 
 def project_options(command: AnyCommand) -> AnyCommand:
@@ -22,14 +24,22 @@ def project_options(command: AnyCommand) -> AnyCommand:
 
 def named_stage_options(command: AnyCommand) -> AnyCommand:
     """As `project_options`, for commands whose words are something else than a stage."""
+    return _bundled(command, _PROJECT)
 
+
+def file_options(command: AnyCommand) -> AnyCommand:
+    """As `project_options`, for commands that name their stages in another way: the request names none."""
+    return _bundled(command, _PROJECT[1:])
+
+
+def _bundled(command: AnyCommand, options: Sequence[Callable[[Any], Any]]) -> AnyCommand:
     @functools.wraps(command)
     def bundled(stage_argument: str | None = None, **given: Any) -> Any:
-        shared = {name: given.pop(name) for name in _SHARED}
+        shared = {name: given.pop(name, None) for name in _SHARED}
         return command(request=_request(stage_argument, **shared), **given)
 
     wrapped: AnyCommand = bundled
-    for option in reversed(_PROJECT):
+    for option in reversed(options):
         wrapped = option(wrapped)
     return wrapped
 
@@ -52,6 +62,17 @@ _PROJECT: tuple[Callable[[Any], Any], ...] = (
     click.option("--strict", is_flag=True, help="Take warnings as errors."),
 )
 
+
+def span(ctx: click.Context, param: click.Parameter, text: str | None) -> float | None:
+    """An option's callback: a length of time as people write it -> seconds."""
+    from fleetflow_tasks.config.quantity import seconds
+
+    passed = seconds(text) if text is not None else None
+    if text is not None and not passed:
+        raise click.BadParameter(f"`{text}` is no length of time; write 90, 30s, 5m or 1h30m")
+    return passed
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say only how it ended.")
 only_option = click.option(
@@ -59,9 +80,77 @@ only_option = click.option(
 )
 
 
-def names(only: tuple[str, ...]) -> tuple[str, ...]:
-    """`--only api,web --only db` -> ("api", "web", "db")."""
-    return tuple(name.strip() for each in only for name in each.split(",") if name.strip())
+no_deps_option = click.option("--no-deps", is_flag=True, help="With --only: leave what they depend on as it is.")
+timeout_option = click.option(
+    "--timeout", callback=span, metavar="TIME", help="End the run if it is not done by then: 90, 30s, 10m, 1h."
+)
+adopt_option = click.option(
+    "--adopt-engine", "adopt", is_flag=True, help="Take the stage to the engine that answers now, if it was on another."
+)
+wait_option = click.option("-w", "--wait", is_flag=True, help="Follow the run; the exit code is then the run's.")
+run_argument = click.argument("run")
+
+
+fail_fast_option = click.option("--fail-fast", is_flag=True, help="Begin nothing new once a step has failed.")
+wait_workers_option = click.option(
+    "--wait-workers", is_flag=True, help="Submit even where no worker serves a queue yet."
+)
+
+
+def conflict_options(command: AnyCommand) -> AnyCommand:
+    """What to do about the stage's other runs: the command gets it as `conflict`."""
+
+    @functools.wraps(command)
+    def decided(no_wait: bool, supersede: bool, **given: Any) -> Any:
+        if no_wait and supersede:
+            raise click.UsageError("--no-wait and --supersede exclude each other")
+        return command(conflict="fail" if no_wait else "supersede" if supersede else "wait", **given)
+
+    supersede = click.option("--supersede", is_flag=True, help="Cancel the stage's other runs and take their place.")
+    no_wait = click.option(
+        "--no-wait", is_flag=True, help="Fail where another run has the stage, instead of waiting in line."
+    )
+    wrapped: AnyCommand = no_wait(supersede(decided))
+    return wrapped
+
+
+def stage_name_options(command: AnyCommand) -> AnyCommand:
+    """A stage as Redis knows it, for commands that read no files; `place` makes sense of the three."""
+    for option in (
+        click.option("-p", "--project", help="The project."),
+        click.option("-s", "--stage", help="The stage."),
+        click.argument("stage_argument", metavar="[STAGE]", required=False),
+    ):
+        command = option(command)
+    return command
+
+
+def place(stage_argument: str | None, stage: str | None, project: str | None) -> tuple[str | None, str | None]:
+    """Project and stage, either None where it was not said. `shop/stg` says both. Raises click.UsageError."""
+    first, slash, second = (stage_argument or "").partition("/")
+    said = {"project": first if slash else "", "stage": second if slash else first}
+    for name, option in (("project", project), ("stage", stage)):
+        if option and said[name] and option != said[name]:
+            raise click.UsageError(f"two {name}s are named: `{said[name]}` and `--{name}={option}`")
+    return project or said["project"] or None, stage or said["stage"] or None
+
+
+def word(given: str, known: Sequence[Known], kind: str) -> Known:
+    """One of a few words. Raises click.UsageError, with the one that was probably meant."""
+    found = next((each for each in known if each == given.strip()), None)
+    if found is None:
+        from fleetflow_tasks.config.nearest import suggestion
+
+        raise click.UsageError(f"unknown {kind} `{given}`; {suggestion(given, known)}")
+    return found
+
+
+def names(only: tuple[str, ...], *, no_deps: bool = False) -> tuple[str, ...]:
+    """`--only api,web --only db` -> ("api", "web", "db"). Raises click.UsageError for --no-deps without it."""
+    found = tuple(name.strip() for each in only for name in each.split(",") if name.strip())
+    if no_deps and not found:
+        raise click.UsageError("--no-deps needs --only: which services are meant?")
+    return found
 
 
 def say(text: str) -> None:
@@ -85,6 +174,16 @@ def unicode() -> bool:
 def colour() -> bool:
     """Whether the answer may be coloured."""
     return _is_coloured(sys.stdout)
+
+
+def columns() -> int | None:
+    """How wide the answer may be; None where it goes to a file or a program, which have room."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def here() -> api.Request:
+    """A request of a command that reads no files: only the environment counts."""
+    return api.Request(environ=dict(os.environ))
 
 
 def _is_coloured(stream: TextIO) -> bool:

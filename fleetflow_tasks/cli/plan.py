@@ -4,7 +4,16 @@
 import click
 
 from fleetflow_tasks import api
-from fleetflow_tasks.cli.options import colour, json_option, names, only_option, project_options, unicode, warn
+from fleetflow_tasks.cli.options import (
+    colour,
+    json_option,
+    names,
+    no_deps_option,
+    only_option,
+    project_options,
+    unicode,
+    warn,
+)
 
 EXIT_CHANGES = 1
 
@@ -12,13 +21,14 @@ EXIT_CHANGES = 1
 @click.command("plan")
 @project_options
 @only_option
+@no_deps_option
 @json_option
 @click.option("--exit-code", is_flag=True, help="Leave with 1 where something would change, as `git diff` does.")
-def command(request: api.Request, only: tuple[str, ...], as_json: bool, exit_code: bool) -> int:
+def command(request: api.Request, only: tuple[str, ...], no_deps: bool, as_json: bool, exit_code: bool) -> int:
     """Show what `up` or `submit` would change, and change nothing."""
     from fleetflow_tasks.view import tables
 
-    planned = api.plan(request, only=names(only))
+    planned = api.plan(request, only=names(only, no_deps=no_deps), with_dependencies=not no_deps)
     warn(planned.warnings)
     found = api.changes(request, planned.plan)
     if as_json:

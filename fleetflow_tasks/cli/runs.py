@@ -1,21 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
 """`flow runs`: what was deployed, by whom, and how it ended."""
 
-import os
+from typing import get_args
 
 import click
 
 from fleetflow_tasks import api
-from fleetflow_tasks.cli.options import colour, json_option
+from fleetflow_tasks.cli.options import colour, columns, here, json_option, place, span, stage_name_options, word
+from fleetflow_tasks.engine.model import RunStatus
 
 
 @click.command("runs")
+@stage_name_options
+@click.option("--status", multiple=True, metavar="STATUS[,…]", help=f"Only these: {', '.join(get_args(RunStatus))}.")
+@click.option("--actor", metavar="USER[@HOST]", help="Only what this user began.")
+@click.option("--mine", is_flag=True, help="Only what you began from this machine.")
+@click.option("--since", callback=span, metavar="AGE", help="Only what is younger: 30m, 2h, 7d.")
 @click.option("-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many.")
 @json_option
-def command(limit: int, as_json: bool) -> None:
-    """Show the newest runs of all stages on this Redis."""
+def command(
+    stage_argument: str | None,
+    stage: str | None,
+    project: str | None,
+    status: tuple[str, ...],
+    actor: str | None,
+    mine: bool,
+    since: float | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """Show the newest runs on this Redis: of all stages, or of STAGE, which may be written PROJECT/STAGE."""
     from fleetflow_tasks.view import tables
 
-    with api.opened(api.Request(environ=dict(os.environ))) as store:
-        listed, now = store.runs(limit=limit), store.now()
-    click.echo(tables.runs_json(listed) if as_json else tables.runs(listed, now=now, colour=colour()))
+    if mine and actor:
+        raise click.UsageError("--mine and --actor exclude each other")
+    named_project, named_stage = place(stage_argument, stage, project)
+    found, now = api.runs(
+        here(),
+        project=named_project,
+        stage=named_stage,
+        statuses=[word(each, get_args(RunStatus), "status") for given in status for each in given.split(",")],
+        actor=api.actor(here()) if mine else actor,
+        since=since,
+        limit=limit,
+    )
+    if as_json:
+        click.echo(tables.runs_json(found))
+    else:
+        narrowed = any((named_project, named_stage, status, actor, mine, since))
+        text = tables.runs(found, now=now, colour=colour(), columns=columns())
+        click.echo("no run is like that; `flow runs` alone lists all" if narrowed and not found else text)

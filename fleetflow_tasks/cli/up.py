@@ -10,7 +10,17 @@ from collections.abc import Mapping
 import click
 
 from fleetflow_tasks import api
-from fleetflow_tasks.cli.options import json_option, names, only_option, project_options, quiet_option, warn
+from fleetflow_tasks.cli.options import (
+    adopt_option,
+    json_option,
+    names,
+    no_deps_option,
+    only_option,
+    project_options,
+    quiet_option,
+    timeout_option,
+    warn,
+)
 from fleetflow_tasks.plan.model import Plan, StepId
 from fleetflow_tasks.runtimes.base import Change
 
@@ -18,21 +28,32 @@ from fleetflow_tasks.runtimes.base import Change
 @click.command("up")
 @project_options
 @only_option
+@no_deps_option
+@timeout_option
+@adopt_option
 @json_option
 @quiet_option
-def command(request: api.Request, only: tuple[str, ...], as_json: bool, quiet: bool) -> int:
+def command(
+    request: api.Request,
+    only: tuple[str, ...],
+    no_deps: bool,
+    timeout: float | None,
+    adopt: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
     """Deploy a stage from this machine and wait until it serves.
 
     Ctrl-C once: nothing new begins, and what has begun comes to its end. Twice: leave now.
     """
-    planned = api.plan(request, only=names(only))
+    planned = api.plan(request, only=names(only, no_deps=no_deps), with_dependencies=not no_deps)
     warn(planned.warnings)
     found = api.changes(request, planned.plan)
     if all(change.kind == "none" for change in found.values()) and not api.is_held(request, planned.plan):
         return _nothing_to_do(planned.plan, found, as_json=as_json)
     from fleetflow_tasks.cli.here import carried_out
 
-    return carried_out(request, planned.plan, as_json=as_json, quiet=quiet)
+    return carried_out(request, planned.plan, as_json=as_json, quiet=quiet, timeout=timeout, adopt=adopt)
 
 
 def _nothing_to_do(plan: Plan, found: Mapping[StepId, Change], *, as_json: bool) -> int:

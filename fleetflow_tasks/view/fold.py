@@ -31,6 +31,7 @@ from fleetflow_tasks.engine.model import (
     StepStatus,
 )
 from fleetflow_tasks.plan.model import STAGE, Action, Step, StepId
+from fleetflow_tasks.view.ink import listed
 
 # What a service is seen to be doing; the first half can still become one of the second.
 RowState = Literal[
@@ -308,9 +309,7 @@ def _waiting(picture: Picture, speaker: StepState, states: list[StepState]) -> t
 
 def _named(steps: list[StepId]) -> str:
     """Services by name, the stage's own steps by id; more than three are counted."""
-    names = list(dict.fromkeys(service_of(step) or step for step in steps))
-    shown = ", ".join(names[:3])
-    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
+    return listed(dict.fromkeys(service_of(step) or step for step in steps))
 
 
 def _came_of(speaker: StepState) -> tuple[RowState, str]:

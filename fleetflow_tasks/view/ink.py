@@ -8,6 +8,7 @@ them out; every view calls it before it prints what it did not write itself.
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Literal
 
 Colour = Literal["red", "green", "yellow", "blue", "cyan", "dim", "bold", "bold red", "bold yellow", "bold green"]
@@ -80,6 +81,31 @@ def duration(seconds: float) -> str:
     if hours < 24:
         return f"{hours}h {minutes:02}m"
     return f"{hours // 24}d {hours % 24:02}h"
+
+
+def ago(seconds: float) -> str:
+    """`12s ago`, `3m ago`, `5h ago`, `2d ago`: in one unit, for who runs an eye over a list."""
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{int(seconds // length)}{unit} ago"
+    return f"{int(max(0.0, seconds))}s ago"
+
+
+def moment(at: float) -> str:
+    """Unix seconds as `2026-11-24 08:35:52 UTC`."""
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def listed(names: Iterable[str], most: int = 3) -> str:
+    """`db, api, web and 4 more`."""
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def fitted(lines: Iterable[str], columns: int | None) -> list[str]:
+    """Uncoloured lines, each cut to *columns*; None: as long as they are, for who reads them by program."""
+    return [line if columns is None else shortened(line, columns) for line in lines]
 
 
 def counted(number: int, one: str, many: str = "") -> str:

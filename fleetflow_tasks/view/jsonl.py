@@ -4,6 +4,7 @@
     {"v":1,"type":"snapshot","run":{…},"steps":[{…}]}       first, and again after a gap
     {"v":1,"run":"01k…","type":"step.moved","step":"api:deploy","status":"running",…}
     {"v":1,"type":"end","run":{…},"services":{"ready":6}}   last
+    {"v":1,"type":"rollback","run":"01k…","by":"01k…"}      of a run that failed and is rolled back; then that run's lines
 
 Within a version only fields are added. A field that has its default (0, null, empty) is left out. No secret can get in:
 nothing here knows how to encode one.

@@ -21,6 +21,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.live import Live
 from rich.text import Text
 
+from fleetflow_tasks.view.because import because, short
 from fleetflow_tasks.view.fold import DONE, MOVING, Picture, Row, RowState, rows
 from fleetflow_tasks.view.ink import clean, duration, padded, queued, shortened, width
 
@@ -126,7 +127,10 @@ class _Pen:
         line = Text(f"{run.project}/{run.stage}", style="bold")
         line.append(f"  {status}", style=f"not bold {_RUN_STYLES.get(run.status, 'cyan')}")
         line.append(f"  {duration(picture.elapsed(self._now))}", style="not bold")
-        line.append(f"{f'  on {where}' if where else ''}  run {run.id}", style="not bold dim")
+        why = f"  {because(run)}" if run.because else ""
+        line.append(
+            f"{f'  on {where}' if where else ''}  run {short(run.id) if why else run.id}{why}", style="not bold dim"
+        )
         return self._cut(line)
 
     def row(self, row: Row, *, last: bool) -> Text:

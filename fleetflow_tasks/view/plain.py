@@ -8,10 +8,11 @@ Left out is what nobody asks for: that a step became ready, that there was nothi
 said at most every 15 s, so that a long pull does not look like a hanging job.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from fleetflow_tasks.engine.model import (
     AnyEvent,
+    EndingReason,
     Noted,
     Run,
     RunEnded,
@@ -22,6 +23,7 @@ from fleetflow_tasks.engine.model import (
     StepProgressed,
 )
 from fleetflow_tasks.plan.model import StepId
+from fleetflow_tasks.view.because import because
 from fleetflow_tasks.view.fold import Picture, action_of, blamed, service_of
 from fleetflow_tasks.view.ink import clean, counted, duration, paint, queued
 from fleetflow_tasks.view.problems import details, headline
@@ -54,7 +56,8 @@ class Plain:
         size = f"{counted(len(services), 'service')}, {counted(len(picture.steps), 'step')}"
         way = f", {done} done" if done else ""
         line = f", {queued(run.ahead)}" if run.status == "queued" else ""
-        return [f"run {run.id} of {run.project}/{run.stage}: {size}{way}{line}"]
+        why = f" ({because(run)})" if run.because else ""
+        return [f"run {run.id} of {run.project}/{run.stage}: {size}{way}{line}{why}"]
 
     def lines(self, picture: Picture, event: AnyEvent) -> list[str]:
         """What *event* is worth, mostly nothing. picture: with the event folded in already."""
@@ -143,7 +146,11 @@ class Plain:
             yield f"{service_of(event.step) or 'stage'}: {clean(event.text)}"
 
 
-_ENDING = {"cancelled": "is being cancelled", "failed": "is failing"}
+_ENDING: Mapping[EndingReason, str] = {
+    "cancelled": "is being cancelled",
+    "failed": "is failing",
+    "timeout": "has had its time",
+}
 
 
 def _began(run: Run) -> float:

@@ -9,13 +9,11 @@ not done: web, because api:deploy failed
 failed in 4.2s: 3 services deployed, 1 failed, 1 skipped
 """
 
-from collections.abc import Iterable
-
 from fleetflow_tasks.engine.model import StepState
 from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.model import StepId
 from fleetflow_tasks.view.fold import Picture, RowState, blamed, counts, rows, tries
-from fleetflow_tasks.view.ink import Colour, clean, counted, duration, paint
+from fleetflow_tasks.view.ink import Colour, clean, counted, duration, listed, paint
 from fleetflow_tasks.view.problems import details, headline
 
 _SHOWN = 10  # names in a list before the rest is counted
@@ -69,18 +67,12 @@ def _not_done(picture: Picture) -> list[str]:
     for row in rows(picture):
         if row.state == "skipped" and row.service is not None:
             by_cause.setdefault(blamed(picture, row.step), []).append(row.service)
-    return [f"not done: {_listed(names)}{_because(picture, guilty)}" for guilty, names in by_cause.items()]
+    return [f"not done: {listed(names, _SHOWN)}{_because(picture, guilty)}" for guilty, names in by_cause.items()]
 
 
 def _because(picture: Picture, guilty: tuple[StepId, ...]) -> str:
     said = [f"{step} {'failed' if picture.steps[step].status == 'failed' else 'was cancelled'}" for step in guilty]
     return f", because {' and '.join(said)}" if said else ""
-
-
-def _listed(names: Iterable[str]) -> str:
-    names = list(names)
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
 
 
 _COLOURS: dict[str, Colour] = {"succeeded": "bold green", "failed": "bold red", "cancelled": "bold yellow"}
@@ -93,7 +85,7 @@ def _verdict(picture: Picture, now: float | None, *, colour: bool) -> str:
 
 
 def told(picture: Picture) -> str:
-    """`6 services deployed, 2 unchanged`, with those that are still on their way."""
+    """`6 services deployed, 2 unchanged`, with those that are still on their way; where it is about none, what else was done."""
     number = counts(picture)
     parts = [(number[state], word) for state, word in _WORDS if number[state]]
     open_ = sum(number.values()) - sum(count for count, _ in parts)
@@ -102,4 +94,10 @@ def told(picture: Picture) -> str:
     texts = [f"{count} {word}" for count, word in parts]
     if parts:
         texts[0] = f"{counted(parts[0][0], 'service')} {parts[0][1]}"
-    return ", ".join(texts) or "nothing to do"
+    return ", ".join(texts or _beside_services(picture)) or "nothing to do"
+
+
+def _beside_services(picture: Picture) -> list[str]:
+    """What a stage's own steps changed: its network was removed, say."""
+    outcomes = (state.outcome for state in picture.steps.values())
+    return [clean(outcome.text) for outcome in outcomes if outcome is not None and outcome.changed]

@@ -9,9 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from fleetflow_tasks.config.model import RuntimeName
 from fleetflow_tasks.engine.model import Run, RunStatus
+from fleetflow_tasks.plan.image import short as short_image
 from fleetflow_tasks.plan.model import STAGE, Plan, StepId
 from fleetflow_tasks.runtimes.base import Change, ChangeKind, ServiceState, ServiceStatus
-from fleetflow_tasks.view.ink import Colour, aligned, clean, counted, duration, paint
+from fleetflow_tasks.view.because import because, short, undoing
+from fleetflow_tasks.view.ink import Colour, ago, aligned, clean, counted, duration, fitted, paint, width
 from fleetflow_tasks.view.jsonl import document
 
 _LISTED = 10  # unchanged services that are named; more are counted
@@ -54,25 +56,35 @@ def services_json(statuses: Sequence[ServiceStatus]) -> str:
     return document("ps", {"services": sorted(statuses, key=lambda status: status.service)})
 
 
-def runs(listed: Sequence[Run], *, now: float, colour: bool = False) -> str:
-    """One line per run, in the order given."""
+def runs(listed: Sequence[Run], *, now: float, colour: bool = False, columns: int | None = None) -> str:
+    """One line per run, in the order given. Where that is wider than *columns*, ids are shortened, then lines cut."""
     if not listed:
         return "no runs yet"
-    rows = [
-        (
-            run.id,
-            run.status,
-            f"{run.project}/{run.stage}",
-            f"{duration(now - run.submitted)} ago",
-            _took(run, now),
-            clean(run.actor) or "-",
-            clean(run.note),
-        )
-        for run in listed
-    ]
-    head = ("RUN", "STATUS", "STAGE", "SUBMITTED", "TOOK", "BY", "NOTE")
+    rows = [_run_row(run, listed, now) for run in listed]
+    head = ("RUN", "STATUS", "STAGE", "WHEN", "TOOK", "BY", "NOTE")
+    if columns is not None and max(map(width, aligned([head, *rows]))) > columns:
+        rows = [(short(run.id), *row[1:]) for run, row in zip(listed, rows, strict=True)]
     colours: dict[str, Colour] = {str(status): word for status, word in _RUN_COLOURS.items()}
-    return _table(head, rows, colours=colours, colour=colour)
+    return _table(head, rows, colours=colours, colour=colour, columns=columns)
+
+
+def _run_row(run: Run, listed: Sequence[Run], now: float) -> tuple[str, ...]:
+    return (
+        run.id,
+        run.status,
+        f"{run.project}/{run.stage}",
+        ago(now - run.submitted),
+        _took(run, now),
+        clean(run.actor) or "-",
+        _about(run, listed),
+    )
+
+
+def _about(run: Run, listed: Sequence[Run]) -> str:
+    """What it came from, what undid it (where that stands in the same list), and the note that it was given."""
+    undone = undoing(run.id, listed)
+    said = (because(run), f"rolled back by {short(undone.id)}" if undone else "", clean(run.note))
+    return "; ".join(text for text in said if text)
 
 
 def runs_json(listed: Sequence[Run]) -> str:
@@ -150,7 +162,7 @@ def _service_row(status: ServiceStatus, now: float, *, several: bool) -> tuple[s
         *runtime,
         since,
         ", ".join(status.ports) or "-",
-        clean(status.image) or "-",
+        clean(short_image(status.image)) or "-",
         _remarks(status),
     )
 
@@ -176,15 +188,15 @@ def _table(
     *,
     colours: Mapping[str, Colour],
     colour: bool,
+    columns: int | None = None,
 ) -> str:
-    """*rows* under *head*; the words of the second column get their colours after all is aligned."""
-    first, *rest = aligned([head, *rows])
+    """*rows* under *head*; the words of the second column get their colours after all is aligned and cut."""
+    first, *rest = fitted(aligned([head, *rows]), columns)
     start = max(len(row[0]) for row in (head, *rows)) + 2
     lines = [paint(first, "bold", on=colour)]
     for row, line in zip(rows, rest, strict=True):
-        word = row[1]
-        painted = paint(word, colours[word], on=colour)
-        lines.append(line[:start] + painted + line[start + len(word) :])
+        end = start + len(row[1])
+        lines.append(line[:start] + paint(line[start:end], colours[row[1]], on=colour) + line[end:])
     return "\n".join(lines)
 
 

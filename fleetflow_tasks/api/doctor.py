@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ask everything that a deployment rests on how it is, and go on where one does not answer: `flow doctor`."""
+
+import platform
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from fleetflow_tasks import __version__
+from fleetflow_tasks.api.reading import plan
+from fleetflow_tasks.api.request import Request, runtimes_of
+from fleetflow_tasks.errors import ConfigError, FleetFlowError
+
+if TYPE_CHECKING:
+    from fleetflow_tasks.engine.checkup import Check, Checkup
+    from fleetflow_tasks.engine.settings import Settings
+    from fleetflow_tasks.engine.store import Store
+
+NOBODY_ASKED = frozenset(
+    {"no-file", "which-stage", "no-stage"}
+)  # problems of a folder without a project, or with many stages
+PACKAGES = ("celery", "kombu", "redis", "cryptography")
+
+
+def checkup(request: Request) -> "Checkup":
+    """Never raises for what it finds wrong; a Redis that does not run is not started."""
+    from fleetflow_tasks.engine.checkup import Checkup
+
+    return Checkup(checks=tuple(_checks(request)))
+
+
+def _checks(request: Request) -> "Iterator[Check]":
+    from fleetflow_tasks.engine.checkup import Check
+
+    yield _versions()
+    try:
+        settings = _settings(request)
+    except FleetFlowError as error:
+        yield Check(name="settings", text="cannot be used", problems=error.problems)
+    else:
+        yield Check(name="state", text=f"{settings.state}, yours alone")
+        yield Check(name="key", text=_key(request, settings))
+        yield from _redis(settings)
+    yield from _engines(request)
+
+
+def _versions() -> "Check":
+    from fleetflow_tasks.engine.checkup import Check
+
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return Check(name="fleetflow", text=f"{__version__} on Python {platform.python_version()}, {packages}")
+
+
+def _settings(request: Request) -> "Settings":
+    from fleetflow_tasks.engine.settings import from_environ, private_folder
+
+    settings = from_environ(request.environ)
+    private_folder(settings.state)
+    return settings
+
+
+def _key(request: Request, settings: "Settings") -> str:
+    where = "FLEETFLOW_KEY" if request.environ.get("FLEETFLOW_KEY", "").strip() else str(settings.state / "key")
+    return f"{' and '.join(settings.keys.ids)}, from {where}"
+
+
+def _redis(settings: "Settings") -> "Iterator[Check]":
+    from fleetflow_tasks.engine.address import shown
+    from fleetflow_tasks.engine.checkup import Check
+    from fleetflow_tasks.engine.embedded import is_up, redis_for
+    from fleetflow_tasks.engine.store import Store
+
+    if settings.redis_url is None and not is_up(settings.state):
+        yield Check(name="redis", text="embedded, not running now: `flow up` starts it")
+        return
+    try:
+        with redis_for(settings, lambda text: None) as url:
+            store = Store.connect(url, client_name="ff-doctor")
+            try:
+                yield from _store(store, settings, shown(url))
+            finally:
+                store.close()
+    except FleetFlowError as error:
+        yield Check(name="redis", text="cannot be used", problems=error.problems)
+
+
+def _store(store: "Store", settings: "Settings", where: str) -> "Iterator[Check]":
+    from fleetflow_tasks.engine import checkup as judge
+
+    info = store.info()
+    found = judge.server(info, where)
+    yield found
+    if found.problems:
+        return
+    yield judge.persistence(info, where)
+    yield judge.memory(store.footprint(), where)
+    yield judge.clock(time.time(), store.now())
+    waiting = {queue: store.queue_length(queue) for queue in store.known_queues()}
+    yield from judge.workers(store.workers(), waiting, settings.keys.ids, __version__)
+
+
+def _engines(request: Request) -> "Iterator[Check]":
+    """The platforms of the stage whose file is here; silence where there is none."""
+    from fleetflow_tasks.engine.checkup import Check
+
+    try:
+        made = plan(request, only_read=True).plan
+    except FleetFlowError as error:
+        if not _is_elsewhere(error):
+            yield Check(name="files", text="are wrong", problems=error.problems)
+        return
+    runtimes = runtimes_of(request)
+    for name in made.runtimes:
+        try:
+            identity = runtimes(name).identity(made)
+        except FleetFlowError as error:
+            yield Check(name=name, text=f"engine of stage {made.stage}: does not answer", problems=error.problems)
+        else:
+            yield Check(name=name, text=f"engine of stage {made.stage}: {identity or 'answers'}")
+
+
+def _is_elsewhere(error: FleetFlowError) -> bool:
+    """No project is here, or which stage is meant cannot be known: nobody asked for one."""
+    return isinstance(error, ConfigError) and {problem.code for problem in error.problems} <= NOBODY_ASKED

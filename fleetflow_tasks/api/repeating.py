@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Earlier runs again: what failed once more, or a version of before. Neither reads the project's files.
+
+Which version "before" means is decided here, since it takes the plans themselves: the newest run that deployed the stage
+as a whole, succeeded, and would do something else than the stage's last one.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from fleetflow_tasks.api.connected import opened, settings_of
+from fleetflow_tasks.api.following import KNOWN_RUNS, Following, which
+from fleetflow_tasks.api.origin import actor, again
+from fleetflow_tasks.api.request import Request
+from fleetflow_tasks.api.running import handed
+from fleetflow_tasks.config.model import ProjectName, StageName
+from fleetflow_tasks.config.nearest import suggestion
+from fleetflow_tasks.errors import Problem, RefusedError
+from fleetflow_tasks.plan.codec import Keys, content_hash
+from fleetflow_tasks.plan.compare import compare
+from fleetflow_tasks.plan.model import Plan
+
+if TYPE_CHECKING:
+    from fleetflow_tasks.engine.model import Conflict, Publish, Run, RunId, Submitted
+    from fleetflow_tasks.engine.record import Version
+    from fleetflow_tasks.engine.settings import Settings
+    from fleetflow_tasks.engine.store import Store
+
+
+@contextmanager
+def retried(
+    request: Request,
+    run: str,
+    *,
+    fail_fast: bool = False,
+    wait_workers: bool = False,
+    timeout: float | None = None,
+    adopt: bool = False,
+) -> Iterator[Following]:
+    """What *run* did not do, submitted again; what it did is kept. run: as `followed` takes it.
+
+    Raises RefusedError where there is nothing to retry, and as `submitted`.
+    """
+    from fleetflow_tasks.engine.retrying import retry
+
+    def submit(store: "Store", settings: "Settings", publish: "Publish") -> "Submitted":
+        old = which(store, run)
+        return retry(
+            old,
+            store=store,
+            keys=settings.keys,
+            publish=publish,
+            actor=actor(request),
+            note=again(request, _found(store, old).note),
+            fail_fast=fail_fast,
+            wait_workers=wait_workers,
+            timeout=timeout,
+            adopt=adopt,
+        )
+
+    with handed(request, submit) as following:
+        yield following
+
+
+@contextmanager
+def rolled_back(
+    request: Request,
+    version: "Version",
+    *,
+    conflict: "Conflict" = "wait",
+    fail_fast: bool = False,
+    wait_workers: bool = False,
+    timeout: float | None = None,
+    adopt: bool = False,
+) -> Iterator[Following]:
+    """The plan of *version* submitted again. Raises as `submitted`."""
+    from fleetflow_tasks.engine.retrying import roll_back_to
+
+    def submit(store: "Store", settings: "Settings", publish: "Publish") -> "Submitted":
+        return roll_back_to(
+            version.run.id,
+            store=store,
+            keys=settings.keys,
+            publish=publish,
+            actor=actor(request),
+            note=again(request, version.run.note),
+            conflict=conflict,
+            fail_fast=fail_fast,
+            wait_workers=wait_workers,
+            timeout=timeout,
+            adopt=adopt,
+        )
+
+    with handed(request, submit) as following:
+        yield following
+
+
+def version_before(
+    request: Request, *, project: str | None = None, stage: str | None = None, to: str | None = None
+) -> "Version":
+    """What a rollback would bring back. to: a run, by its id or the end of it; None: the version before the last one.
+
+    project, stage: None where *to* says it, or where only one stage has runs at all.
+    Raises RefusedError where there is no such run, or its plan cannot be opened.
+    """
+    from fleetflow_tasks.engine.record import Version
+
+    keys = settings_of(request).keys
+    with opened(request) as store:
+        target = _found(store, which(store, to)) if to is not None else None
+        place = (target.project, target.stage) if target is not None else _place(store, project, stage)
+        if target is not None and stage not in {None, target.stage}:
+            raise RefusedError(_elsewhere(target, str(stage)))
+        begun = [run for run in store.runs(*place, limit=KNOWN_RUNS) if run.generation]
+        last = _last(begun, place)
+        now = _plan(store, last, keys)
+        chosen, plan = (
+            (target, _opened(store, target, keys)) if target is not None else _before(store, begun, now, keys)
+        )
+        return Version(run=chosen, last=last, differences=compare(now, plan) if now else None, now=store.now())
+
+
+def _found(store: "Store", run: "RunId") -> "Run":
+    from fleetflow_tasks.engine.trouble import unknown
+
+    found = store.run(run)
+    if found is None:
+        raise RefusedError(unknown(run))
+    return found
+
+
+def _place(store: "Store", project: str | None, stage: str | None) -> tuple[ProjectName, StageName]:
+    """The one stage that is meant. Raises RefusedError where it is none, or more than one."""
+    if project and stage and store.runs(ProjectName(project), StageName(stage), limit=1):
+        return ProjectName(project), StageName(stage)
+    known = sorted({(run.project, run.stage) for run in store.runs(limit=KNOWN_RUNS)})
+    meant = [place for place in known if project in {None, place[0]} and stage in {None, place[1]}]
+    if len(meant) == 1:
+        return meant[0]
+    names = ["/".join(place) for place in meant or known]
+    wanted = "/".join(name for name in (project, stage) if name)
+    if meant:
+        raise RefusedError(
+            Problem(
+                code="which-stage",
+                message=f"{len(meant)} stages could be meant" + (f" by `{wanted}`" if wanted else ""),
+                cause=tuple(names[:10]),
+                fix=f"say which: flow rollback {names[0]}",
+            )
+        )
+    raise RefusedError(
+        Problem(
+            code="no-run-of-stage",
+            message=f"no run of stage `{wanted}` is known here" if wanted else "there is no run yet",
+            fix=suggestion(wanted, names) if wanted else "begin one with `flow up` or `flow submit`",
+        )
+    )
+
+
+def _last(begun: Iterable["Run"], place: tuple[ProjectName, StageName]) -> "Run":
+    """What the stage is at, or comes to be: its newest run that began."""
+    last = next(iter(begun), None)
+    if last is None:
+        raise RefusedError(
+            Problem(
+                code="never-begun",
+                message=f"no run of stage `{'/'.join(place)}` has begun yet, so there is nothing to go back from",
+                more="flow queue",
+            )
+        )
+    return last
+
+
+def _before(store: "Store", begun: list["Run"], now: Plan | None, keys: Keys) -> tuple["Run", Plan]:
+    """The newest good run of which the plan says something else than *now*."""
+    same = content_hash(now) if now is not None else None
+    for run in begun[1:]:
+        if run.whole and run.status == "succeeded":
+            plan = _opened(store, run, keys)
+            if content_hash(plan) != same:
+                return _first(run, begun), plan
+    raise RefusedError(
+        Problem(
+            code="no-version-before",
+            message=f"stage `{begun[0].project}/{begun[0].stage}` has no other version to go back to",
+            cause=("none of its runs that are kept deployed another plan, as a whole, and succeeded",),
+            fix="name the run: --to=RUN, of those that `flow runs` lists",
+        )
+    )
+
+
+def _first(run: "Run", known: list["Run"]) -> "Run":
+    """The run that first had *run*'s plan, where *run* is itself a rollback: the one that people remember."""
+    by_id = {each.id: each for each in known}
+    while run.because is not None and run.because.kind == "rollback" and run.because.plan in by_id:
+        run = by_id[run.because.plan]
+    return run
+
+
+def _opened(store: "Store", run: "Run", keys: Keys) -> Plan:
+    from fleetflow_tasks.engine.rollback import reopened
+
+    return reopened(run.id, run.project, run.stage, store=store, keys=keys)
+
+
+def _plan(store: "Store", run: "Run", keys: Keys) -> Plan | None:
+    """None where this key does not open it: then nothing can be said of what changes."""
+    try:
+        return _opened(store, run, keys)
+    except RefusedError:
+        return None
+
+
+def _elsewhere(run: "Run", stage: str) -> Problem:
+    return Problem(
+        code="run-elsewhere",
+        message=f"run {run.id} is of stage `{run.stage}`, not `{stage}`",
+        fix="name a run of that stage, or leave the stage out",
+    )

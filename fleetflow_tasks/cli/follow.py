@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run that workers carry out: told of in a line, or followed to its end and, if it is rolled back, to the end of that."""
+
+import click
+
+from fleetflow_tasks import api
+from fleetflow_tasks.cli.options import say, warn
+from fleetflow_tasks.cli.screen import Screen
+from fleetflow_tasks.errors import EXIT_FAILED
+
+SILENCE = 2.0  # seconds that one waits without a word
+GOES_ON = "the run goes on: `flow watch {run}` follows it again, `flow cancel {run}` stops it"
+SOON = "it is to be rolled back; the run that does it has not begun yet"
+NOT_YET = "its rollback has not begun yet: `flow queue` says what it waits for"
+
+
+def told_or_followed(following: api.Following, *, wait: bool, as_json: bool, quiet: bool) -> int:
+    """After a submit of any kind: the exit code, which with *wait* is the run's."""
+    if following.repeated:
+        say(f"run {following.run} was found again by its key{_named(following.key)}")
+    if not wait:
+        return _told(following, as_json=as_json, quiet=quiet)
+    with following.warned():
+        return followed(following, as_json=as_json, quiet=quiet)
+
+
+def followed(following: api.Following, *, as_json: bool, quiet: bool) -> int:
+    """The run's exit code. One that failed stays failed, however well it was rolled back."""
+    screen = Screen(as_json=as_json, quiet=quiet, interrupted=GOES_ON)
+    screen.follow(following)
+    screen.end()
+    if screen.exit_code == EXIT_FAILED and following.snapshot().run.rollback:
+        _follow_rollback(following, as_json=as_json, quiet=quiet)
+    return screen.exit_code
+
+
+def _follow_rollback(failed: api.Following, *, as_json: bool, quiet: bool) -> None:
+    from fleetflow_tasks.view import because
+
+    undoing = failed.undoing(patience=SILENCE)
+    if undoing is None and failed.is_held():
+        say(SOON)
+        undoing = failed.undoing()
+    if undoing is None:
+        problem = failed.snapshot().run.problem
+        return warn((problem,)) if problem else say(NOT_YET)
+    run = undoing.snapshot().run
+    click.echo(because.rolling_back_json(failed.run, run) if as_json else f"\n{because.rolling_back(run)}")
+    screen = Screen(as_json=as_json, quiet=quiet, interrupted=GOES_ON)
+    screen.follow(undoing)
+    screen.end()
+    if not as_json:
+        click.echo(because.rolled_back(failed.snapshot().run, undoing.snapshot().run))
+    return None
+
+
+def _told(following: api.Following, *, as_json: bool, quiet: bool) -> int:
+    from fleetflow_tasks.view.ink import queued
+
+    run = following.snapshot().run
+    if as_json:
+        from fleetflow_tasks.view import jsonl
+
+        click.echo(jsonl.document("run", {"run": run}))
+    else:
+        click.echo(
+            f"run {run.id} of {run.project}/{run.stage}: {queued(run.ahead) if run.status == 'queued' else run.status}"
+        )
+    if not (quiet or as_json):
+        say(f"follow it: flow watch {run.id}")
+    if problem := following.unsafe():
+        warn((problem,))
+    return 0
+
+
+def _named(key: str | None) -> str:
+    return f" `{key}`" if key else ""

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run on the screen, until it ends: a live tree on a terminal, a line per event without one, JSON lines when asked."""
+
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import click
+
+from fleetflow_tasks.api import Following
+from fleetflow_tasks.cli.options import colour, say
+from fleetflow_tasks.errors import EXIT_FAILED, EXIT_OK, CancelledError
+from fleetflow_tasks.view.fold import Picture, fold, start
+from fleetflow_tasks.view.summary import summary
+
+if TYPE_CHECKING:
+    from fleetflow_tasks.engine.model import AnyEvent, RunStatus, Snapshot
+
+
+class Screen:
+    """Shows a run. `follow` may be called again after it was interrupted: it goes on where it was.
+
+    interrupted: what to say then. here: this process carries the run out itself.
+    """
+
+    def __init__(
+        self, *, as_json: bool = False, quiet: bool = False, interrupted: str = "", here: bool = False
+    ) -> None:
+        self.picture: Picture | None = None
+        self._as_json = as_json
+        self._quiet = quiet
+        self._interrupted = interrupted
+        self._was_interrupted = False
+        self._here = here
+
+    def follow(self, following: Following) -> None:
+        """Returns when the run has ended. A KeyboardInterrupt comes out of it, with the screen in order."""
+        try:
+            self._follow(following)
+        except KeyboardInterrupt:
+            if not self._was_interrupted:
+                say(self._interrupted.format(run=following.run))
+            self._was_interrupted = True
+            raise
+
+    def _follow(self, following: Following) -> None:
+        from fleetflow_tasks.engine.model import Snapshot
+
+        with ExitStack() as stack:
+            draw = self._drawing(following, stack)
+            for update in following.updates(self.picture.last if self.picture else None):
+                if isinstance(update, Snapshot):
+                    self.picture = start(update, following.needs, steps=following.steps)
+                elif update is not None and self.picture is not None:
+                    self.picture = fold(self.picture, update)
+                if self.picture is not None:
+                    draw(self.picture, update)
+
+    def end(self) -> None:
+        """What came of it, in words."""
+        if self.picture is None:
+            return
+        if self._as_json:
+            from fleetflow_tasks.view import jsonl
+
+            click.echo(jsonl.end(self.picture))
+        else:
+            click.echo(summary(self.picture, colour=colour()))
+
+    @property
+    def exit_code(self) -> int:
+        return exit_code(self.picture.run.status if self.picture else "failed")
+
+    def _drawing(self, following: Following, stack: ExitStack) -> "Draw":
+        if self._as_json:
+            return _json(following)
+        if self._quiet:
+            return lambda picture, update: None
+        if sys.stdout.isatty():
+            return _live(following, stack)
+        return _plain(begun=self.picture is not None, here=self._here)
+
+
+Draw = Callable[[Picture, "Snapshot | AnyEvent | None"], None]
+
+
+def exit_code(status: "RunStatus") -> int:
+    """Of a run that has ended."""
+    if status == "succeeded":
+        return EXIT_OK
+    return CancelledError.exit_code if status == "cancelled" else EXIT_FAILED
+
+
+def _json(following: Following) -> "Draw":
+    from fleetflow_tasks.engine.model import Snapshot
+    from fleetflow_tasks.view import jsonl
+
+    def draw(picture: Picture, update: "Snapshot | AnyEvent | None") -> None:
+        if isinstance(update, Snapshot):
+            click.echo(jsonl.snapshot(update))
+        elif update is not None:
+            click.echo(jsonl.event(following.run, update))
+
+    return draw
+
+
+def _plain(*, begun: bool, here: bool) -> "Draw":
+    from fleetflow_tasks.engine.model import Snapshot
+    from fleetflow_tasks.view.plain import Plain
+
+    plain = Plain(colour=colour(), here=here)
+
+    def draw(picture: Picture, update: "Snapshot | AnyEvent | None") -> None:
+        nonlocal begun
+        if isinstance(update, Snapshot):
+            for line in () if begun else plain.begin(picture):
+                click.echo(line)
+            begun = True
+        elif update is not None:
+            for line in plain.lines(picture, update):
+                click.echo(line)
+
+    return draw
+
+
+def _live(following: Following, stack: ExitStack) -> "Draw":
+    from fleetflow_tasks.engine.model import Noted
+    from fleetflow_tasks.view.live import LiveView
+    from fleetflow_tasks.view.problems import render
+
+    view = stack.enter_context(LiveView(following.clock()))
+
+    def draw(picture: Picture, update: "Snapshot | AnyEvent | None") -> None:
+        if isinstance(update, Noted):
+            view.say(*render(update.problem, colour=colour()).splitlines())
+        view.show(picture)
+
+    return draw

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `flow cancel` brought about: what is still waited for, or what was taken from whom."""
+
+from collections.abc import Sequence
+
+from fleetflow_tasks.engine.model import LEASE, RUN_ENDS, SETTLE, Snapshot, StepState
+from fleetflow_tasks.view.ink import clean, listed, paint
+from fleetflow_tasks.view.jsonl import document
+
+_SHOWN = 5  # steps that are named
+_LATER = f"{LEASE + SETTLE:.0f} s"  # a lease that was just renewed, and the longest call that began in it
+
+
+def is_over(snapshot: Snapshot) -> bool:
+    return snapshot.run.status in RUN_ENDS
+
+
+def text(before: Snapshot, after: Snapshot, *, now: bool, colour: bool = False) -> str:
+    """before, after: the run as it was when it was told to stop, and a moment later."""
+    run = after.run
+    head = paint(f"run {run.id} of {run.project}/{run.stage}", "bold", on=colour)
+    if is_over(before):
+        return f"{head} was cancelled before"
+    if not is_over(after):
+        waits = _told(_running(after)) or "the answer of its workers"
+        more = "" if now else f"\nnot to wait for that: flow cancel {run.id} --now"
+        return f"{head} is being cancelled: it waits for {waits}{more}"
+    taken = _told(_running(before)) if now else ""
+    if taken:
+        return (
+            f"{head} is {run.status}; taken from their workers: {taken}\n"
+            f"what they were in the middle of may still land, so the stage's next run begins {_LATER} later at most"
+        )
+    return f"{head} is {run.status}"
+
+
+def as_json(after: Snapshot) -> str:
+    """One object: `{"v":1,"type":"cancel","run":{…},"running":[…]}`."""
+    return document("cancel", {"run": after.run, "running": [state.step for state in _running(after)]})
+
+
+def _running(snapshot: Snapshot) -> list[StepState]:
+    return [state for state in snapshot.steps if state.status == "running"]
+
+
+def _told(states: Sequence[StepState]) -> str:
+    return listed((_where(state) for state in states), _SHOWN)
+
+
+def _where(state: StepState) -> str:
+    return f"{state.step} on {clean(state.worker.partition(':')[0])}" if state.worker else state.step
