@@ -21,6 +21,8 @@ from fleetflow_tasks.runtimes.docker.runtime import DockerRuntime
 from fleetflow_tasks.testing import Trial
 from fleetflow_tasks.testing.contract import done
 
+from . import registry as registries
+
 BASE = "fleetflow/base:1"  # busybox, made by the set-up
 MADE_FOR = "test.project"  # on images, which outlive the container that a test makes of them
 DOCKER = RuntimeName("docker")
@@ -155,6 +157,27 @@ def image(engine: APIClient, project: ProjectName) -> Callable[..., str]:
         return reference
 
     return derive
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with registries.registry(tmp_path_factory.mktemp("registry")) as address:
+        yield address
+
+
+@pytest.fixture
+def pushed(registry: str, engine: APIClient, image: Callable[..., str]) -> Callable[[str, str], str]:
+    """Puts an image with a variable into the registry, and takes it from the Engine."""
+    repository = f"{registry}/t{secrets.token_hex(4)}"
+
+    def push(tag: str, content: str) -> str:
+        reference = image(f"ENV CONTENT={content}", name=f"{repository}:{tag}")
+        answer = engine.push(repository, tag=tag)
+        assert "errorDetail" not in answer, answer
+        engine.remove_image(reference)
+        return reference
+
+    return push
 
 
 def service(name: str, *command: str, image: str = BASE, **fields: Any) -> ResolvedService:

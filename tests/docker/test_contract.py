@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Docker keeps the rules that every runtime keeps."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 
 import pytest
 from docker.api.client import APIClient
 
 from fleetflow_tasks.config.model import Healthcheck, Port
 from fleetflow_tasks.plan.model import Plan, ResolvedService
+from fleetflow_tasks.runtimes.base import Runtime
+from fleetflow_tasks.runtimes.docker.runtime import DockerRuntime
 from fleetflow_tasks.testing.contract import Content, RuntimeContract
 
 from .conftest import BASE, service
@@ -16,6 +19,7 @@ CHECK = Healthcheck(test=("CMD", "true"), interval=0.1)  # sooner ready than by 
 COMMANDS: dict[Content, tuple[str, ...]] = {
     "one": ("/bin/sleep", "1001"),
     "two": ("/bin/sleep", "1002"),
+    "three": ("/bin/sleep", "1003"),
     "broken": ("/bin/sh", "-c", "echo no; exit 3"),
     "job": ("/bin/true", "1"),
     "other job": ("/bin/true", "2"),
@@ -30,6 +34,15 @@ class DockerContract(RuntimeContract):
     @pytest.fixture
     def mutations(self, requests: list[tuple[str, str]]) -> Callable[[], int]:
         return lambda: sum(method != "GET" for method, _ in requests)
+
+    @pytest.fixture(autouse=True)
+    def _elsewhere(self) -> Iterator[None]:
+        self._other = DockerRuntime(os.environ)
+        yield
+        self._other.close()
+
+    def elsewhere(self, runtime: Runtime) -> Runtime:
+        return self._other
 
     def serving(self, plan: Plan, name: str) -> str:
         labels = {"project": plan.project, "stage": plan.stage, "service": name}

@@ -135,12 +135,27 @@ def test_certificates_that_are_not_there_are_said_in_one_line(
     assert problem.cause == ("DOCKER_TLS_VERIFY asks for TLS, and DOCKER_CERT_PATH names the folder",)
 
 
+def test_without_a_folder_dockers_own_is_looked_in_for_certificates(
+    of: Callable[..., DockerRuntime], nothing: Plan, tmp_path: Path
+) -> None:
+    environ = {"DOCKER_HOST": "tcp://127.0.0.1:1", "DOCKER_TLS_VERIFY": "1", "HOME": str(tmp_path)}
+
+    with pytest.raises(UnavailableError) as failure:
+        of(environ).diff(nothing)
+
+    (problem,) = failure.value.problems
+    assert problem.message.endswith(f"there is no file {tmp_path}/.docker/ca.pem")
+    assert problem.cause == (
+        "DOCKER_TLS_VERIFY asks for TLS, and without DOCKER_CERT_PATH it is looked for in docker's own folder",
+    )
+
+
 @pytest.mark.parametrize(
     ("status", "said", "transient", "retry_after"),
     [
         (429, "toomanyrequests: slow down", True, 7.0),
         (503, "starting", True, 7.0),
-        (500, "something of its own", False, 7.0),
+        (500, "something of its own", True, 7.0),  # nothing was to be changed
         (400, "bad parameter", False, 7.0),
     ],
 )

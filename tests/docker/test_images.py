@@ -1,72 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images from a real registry: pulled, asked for again, missing, refused."""
 
-import secrets
-import shutil
 import socket
-import subprocess
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
-import pytest
 from docker.api.client import APIClient
 
 from fleetflow_tasks.testing import Trial
 
 from .conftest import Stage, service
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A registry of our own on loopback, where an Engine speaks plain HTTP."""
-    program = shutil.which("docker-registry")
-    if program is None:
-        pytest.fail("docker-registry is not installed: run `make setup` first")
-    folder = tmp_path_factory.mktemp("registry")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    config = folder / "config.yml"
-    config.write_text(
-        f"version: 0.1\nlog: {{level: error}}\nhttp: {{addr: '{address}'}}\n"
-        f"storage: {{filesystem: {{rootdirectory: '{folder / 'data'}'}}}}\n"
-    )
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen([program, "serve", str(config)], stdout=log, stderr=log)
-    try:
-        _until_it_answers(address, folder / "log")
-        yield address
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _until_it_answers(address: str, log: Path) -> None:
-    for _ in range(100):
-        try:
-            urllib.request.urlopen(f"http://{address}/v2/", timeout=1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    pytest.fail(f"the registry does not answer: {log.read_text()}")
-
-
-@pytest.fixture
-def pushed(registry: str, engine: APIClient, image: Callable[..., str]) -> Callable[[str, str], str]:
-    """Puts an image with a variable into the registry, and takes it from the Engine."""
-    repository = f"{registry}/t{secrets.token_hex(4)}"
-
-    def push(tag: str, content: str) -> str:
-        reference = image(f"ENV CONTENT={content}", name=f"{repository}:{tag}")
-        answer = engine.push(repository, tag=tag)
-        assert "errorDetail" not in answer, answer
-        engine.remove_image(reference)
-        return reference
-
-    return push
 
 
 def test_an_image_that_is_not_here_is_pulled_and_told(stage: Stage, pushed: Callable[[str, str], str]) -> None:
@@ -112,6 +54,50 @@ def test_a_digest_is_pulled_and_never_asked_for_again(
     stage.up(service("other", image=reference), api)
 
     assert stage.changes(service("other", image=reference), api) == {}
+
+
+def test_a_tag_with_its_digest_is_that_image_wherever_the_tag_has_moved(
+    stage: Stage, pushed: Callable[[str, str], str], engine: APIClient
+) -> None:
+    reference = pushed("1", "one")
+    stage.up(service("api", image=reference))
+    (before,) = stage.runtime.status(stage.plan(service("api", image=reference)))
+    stage.up()
+    engine.remove_image(before.digest.replace(":1@", "@"))
+    pushed("1", "two")
+    exact = service("api", image=before.digest)
+
+    outcomes = stage.up(exact)
+
+    assert before.digest.startswith(f"{reference}@sha256:")
+    assert outcomes["api:prepare"].text.startswith("pulled ")
+    assert "CONTENT=one" in stage.look("api")["Config"]["Env"]
+    assert stage.look("api")["Config"]["Labels"]["fleetflow.image"] == before.digest
+    assert stage.changes(exact) == {}
+    assert [each.digest for each in stage.runtime.status(stage.plan(exact))] == [before.digest]
+
+
+def test_an_image_that_no_registry_knows_is_told_and_deployed_by_its_id(
+    stage: Stage, image: Callable[..., str]
+) -> None:
+    reference = image("ENV CONTENT=one")
+    stage.up(service("api", image=reference))
+
+    (told,) = stage.runtime.status(stage.plan(service("api", image=reference)))
+    stage.up(service("api", image=told.digest), service("web", image=told.digest))
+
+    assert told.digest == stage.engine.inspect_image(reference)["Id"]
+    assert stage.containers() == {"api": "running", "web": "running"}
+    assert stage.changes(service("api", image=told.digest), service("web", image=told.digest)) == {}
+
+
+def test_an_id_that_this_engine_does_not_have_is_not_looked_for_anywhere(stage: Stage) -> None:
+    failure = stage.fails(service("api", image=f"sha256:{'0' * 64}"))
+
+    assert failure.problem.message == (
+        "image `sha256:000000000000` of service `api` is not on this Engine, and no registry knows it"
+    )
+    assert not failure.transient
 
 
 def test_a_tag_that_does_not_exist_is_said_in_the_registrys_words(

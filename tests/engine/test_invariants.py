@@ -2,11 +2,12 @@
 """The rules of a run, as Hypothesis tries to break them: the real scripts on real servers against a model in Python.
 
 Messages are delivered twice, late, never; workers die, sleep, come back with an old fence; Redis falls back to an older
-state; time jumps. After each move the whole database is compared with the model and held against the invariants, which
-are numbered as below. Every script is sent twice, as after a lost reply.
+state; time jumps; deadlines pass; runs that failed are to be rolled back. After each move the whole database is compared
+with the model and held against the invariants, which are numbered as below. Every script is sent twice, as after a lost
+reply.
 
      1  one active run per stage; generation and fence only grow, also across a restored older state
-     2  a step runs only if its needs are done in this run
+     2  a step runs only if its needs are done in this run, or kept from the one that it tries again
      3  an old fence changes nothing, not even the events
      4  remaining = needs not done; ready <=> none remains and it is not taken, delayed or ended
      5  ends never change; a run is ended <=> all its steps are
@@ -15,10 +16,13 @@ are numbered as below. Every script is sent twice, as after a lost reply.
      8  hints out per run and queue <= window
      9  attempts <= retries + 1 + losses (3 at most) + releases
     10  what waits for a failed step is skipped, nothing else is (unless fail-fast)
-    11  after a cancel nothing is claimed; the run ends when the leases do
-    12  folding the events gives the states; ids grow; one event for each move; each move is in FOLLOWS
-    15  keys of a live run have no TTL, of an ended one always
-    16  queued runs start in order; supersede leaves one
+    11  after a cancel, or a deadline, nothing is claimed; the run ends when the leases do, or at once where it shall
+    12  folding the events gives the states, but for kept steps, which never move; ids grow; one event for each move; each
+        move is in FOLLOWS
+    15  keys of a live run have no TTL, of an ended one always; the stage's good run lives longer than all
+    16  queued runs start in order, none past its deadline; supersede leaves one
+    17  a stage is held <=> its last run failed, was to be rolled back, and that was neither done nor given up; then nothing
+        begins but the one run that brings it back, once
 
 (13 is a runtime's; 14, no secret anywhere, is a worker's.) `FLEETFLOW_TEST_EXAMPLES` asks for more examples.
 """
@@ -26,7 +30,7 @@ are numbered as below. Every script is sent twice, as after a lost reply.
 import copy
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -54,6 +58,7 @@ from fleetflow_tasks.engine.model import (
     STEP_ENDS,
     WINDOW,
     AnyEvent,
+    Because,
     Claim,
     Conflict,
     Finished,
@@ -61,6 +66,7 @@ from fleetflow_tasks.engine.model import (
     Noted,
     Refusal,
     Renewal,
+    Run,
     RunEnded,
     RunEnding,
     RunId,
@@ -71,10 +77,12 @@ from fleetflow_tasks.engine.model import (
     StepProgressed,
     StepState,
     StepStatus,
+    Submitted,
+    Undo,
     WorkerId,
     WorkerInfo,
 )
-from fleetflow_tasks.engine.store import Store
+from fleetflow_tasks.engine.store import Store, _Registry
 from fleetflow_tasks.errors import Problem, RefusedError
 from fleetflow_tasks.plan.model import Plan, QueueName, StepId
 from fleetflow_tasks.runtimes.base import Outcome
@@ -85,6 +93,10 @@ PROJECT, STAGE = ProjectName("shop"), StageName("local")
 TAG = "ff:{shop/local}"
 ROOM = 2  # the window of a queue that one worker with one slot serves
 QUEUES = (QueueName("docker"), QueueName("gke"))
+TIDY = StepId("run:tidy")
+BECAUSE = Because(kind="retry", run=RunId("run-000"))
+STOPS = ("cancelled", "timeout")  # the reasons for which running steps are told to stop
+NEVER = Problem(code="never-good", message="no run has succeeded, so there is nothing to go back to")
 
 PLANS = {
     "chain": plan_of("a:deploy retries=0", "b:deploy <- a:deploy", "c:deploy <- b:deploy retries=1"),
@@ -97,8 +109,26 @@ PLANS = {
         "stage:prune <- api:deploy, web:deploy",
     ),
     "fan": plan_of("a:prepare", *(f"{name}:deploy <- a:prepare retries=0" for name in "bcdef"), "z:deploy queue=gke"),
+    "down": plan_of("web:remove", "db:remove <- web:remove", "stage:prune <- db:remove retries=0"),
     "nothing": plan_of(),
 }
+WHOLE = {"shop": "deploy", "down": "teardown"}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a run is submitted with."""
+
+    plan: str
+    fail_fast: bool = False
+    key: str | None = None
+    timeout: float | None = None
+    rollback: bool = False
+    adopt: bool = False
+    kept: Collection[StepId] = ()
+
+    def __post_init__(self) -> None:
+        assert set(self.kept) <= {step.id for step in PLANS[self.plan].steps}
 
 
 @dataclass
@@ -117,14 +147,19 @@ class StepModel:
 @dataclass
 class RunModel:
     id: RunId
-    plan: Plan
-    fail_fast: bool
-    key: str | None
+    wish: Wish
     steps: dict[StepId, StepModel]
     ahead: int
+    deadline: float | None
     status: RunStatus = "queued"
     reason: str = ""
+    problem: str | None = None
+    undone: RunId | None = None
     unserved: dict[QueueName, tuple[float, float]] = field(default_factory=dict)  # since, last seen so
+
+    @property
+    def plan(self) -> Plan:
+        return PLANS[self.wish.plan]
 
     def move(self, step: StepId, status: StepStatus) -> None:
         model = self.steps[step]
@@ -152,35 +187,60 @@ class StageModel:
     line: list[RunId] = field(default_factory=list)
     active: RunId | None = None
     quiet: float = 0.0
+    undo: RunId | None = None
+    good: RunId | None = None
+    deadlines: dict[RunId, float] = field(default_factory=dict)
+    engines: dict[QueueName, str] = field(default_factory=dict)
     keys: dict[str, RunId] = field(default_factory=dict)
     answers: dict[tuple[RunId, StepId], tuple[int, Finished]] = field(default_factory=dict)
     windows: dict[QueueName, int] = field(default_factory=dict)
 
-    def submit(
-        self, run: RunId, plan: Plan, conflict: Conflict, key: str | None, *, fail_fast: bool, now: float
-    ) -> list[Hint]:
-        before = self.active
+    def submit(self, run: RunId, wish: Wish, conflict: Conflict, now: float, undoes: RunId | None = None) -> list[Hint]:
+        before = self.runs[self.active] if self.active else None
         if conflict == "supersede":
             for queued in list(self.line):
-                self._cancel_queued(self.runs[queued])
-        steps = {step.id: StepModel() for step in plan.steps}
-        ahead = len(self.line) + (before is not None)
-        self.runs[run] = RunModel(run, plan, fail_fast, key, steps, ahead)
-        if key is not None:
-            self.keys[key] = run
-        self.line.append(run)
-        if conflict == "supersede" and before is not None and self.runs[before].reason != "cancelled":
-            self._begin_ending(self.runs[before], "cancelled")
-            return self.follow(self.runs[before], now, [])
+                self._end_in_line(self.runs[queued], "cancelled", "superseded")
+            if undoes is None:
+                self.lift("no-rollback")
+        if undoes is not None:
+            self.runs[undoes].undone, self.undo = run, None
+        ahead = (0 if undoes else len(self.line)) + self._is_held()
+        deadline = None if wish.timeout is None else round(now + wish.timeout, 6)
+        self.runs[run] = RunModel(run, wish, _steps(wish), ahead, deadline)
+        self.line.insert(0 if undoes else len(self.line), run)
+        if wish.key is not None:
+            self.keys[wish.key] = run
+        if deadline is not None:
+            self.deadlines[run] = deadline
+        if conflict == "supersede" and before is not None and before.reason != "cancelled":
+            before.problem = "superseded"
+            self._begin_ending(before, "cancelled")
+            return self.follow(before, now, [])
         return self._next(now)
 
-    def cancel(self, run: RunModel, now: float) -> list[Hint]:
+    def cancel(self, run: RunModel, now: float, *, at_once: bool) -> list[Hint]:
         if run.status == "queued":
-            self._cancel_queued(run)
-        elif run.status not in RUN_ENDS and run.reason != "cancelled":
-            self._begin_ending(run, "cancelled")
+            self._end_in_line(run, "cancelled")
+        elif run.status not in RUN_ENDS and (at_once or run.reason != "cancelled"):
+            if run.reason == "timeout":
+                run.problem = None
+            if run.reason != "cancelled":
+                self._begin_ending(run, "cancelled")
+            for step in run.of("running") if at_once else ():
+                self.quiet = max(self.quiet, run.steps[step].lease + SETTLE)
+                run.move(step, "cancelled")
             return self.follow(run, now, [])
         return []
+
+    def lift(self, problem: str) -> None:
+        """Nothing is brought back any more for the run that the stage is held for."""
+        if self.undo is not None:
+            self.runs[self.undo].problem = self.runs[self.undo].problem or problem
+            self.undo = None
+
+    def no_undo(self, now: float) -> list[Hint]:
+        self.lift("never-good")
+        return self._next(now)
 
     def refusal(self, run: RunId, step: StepId, schema: int) -> Refusal | None:
         found = self.runs.get(run)
@@ -200,13 +260,14 @@ class StageModel:
             case _:
                 return "not-ready"
 
-    def claim(self, claim: Claim, now: float) -> None:
+    def claim(self, claim: Claim, now: float) -> list[Hint]:
         run = self.runs[claim.run]
         run.move(claim.step, "running")
         step = run.steps[claim.step]
         step.attempt += 1
         step.fence = claim.fence
         step.lease = now + LEASE
+        return self._top_up(run, [run.plan.step(claim.step).queue])
 
     def holds(self, claim: Claim) -> StepModel | None:
         run = self.runs.get(claim.run)
@@ -220,7 +281,7 @@ class StageModel:
         if how == "again" and run.status == "running" and tries <= run.plan.step(claim.step).retries:
             run.move(claim.step, "delayed")
             step.due = now + retry_in
-        elif how == "again" and run.reason == "cancelled":
+        elif how == "again" and run.reason in STOPS:
             run.move(claim.step, "cancelled")
         elif how == "release":
             step.releases += 1
@@ -253,7 +314,7 @@ class StageModel:
             model = run.steps[step]
             self.quiet = max(self.quiet, model.lease + SETTLE)
             model.losses += 1
-            if model.losses >= MAX_LOSSES and run.reason != "cancelled":
+            if model.losses >= MAX_LOSSES and run.reason not in STOPS:
                 self._fail(run, step)
             else:
                 run.move(step, "cancelled" if run.status == "ending" else "ready")
@@ -261,10 +322,13 @@ class StageModel:
 
     def due(self, now: float, republish: bool, served: Iterable[QueueName]) -> list[Hint]:
         run = self.runs[self.active] if self.active else None
+        hints: list[Hint] = []
+        for late in sorted((id_ for id_, at in self.deadlines.items() if at <= now), key=self._by_deadline):
+            hints += self._time_is_over(self.runs[late], now)
         if run is None:
             return self._next(now)
         if run.status != "running":
-            return []
+            return hints
         for step in run.of("delayed"):
             if run.steps[step].due <= now:
                 run.move(step, "ready")
@@ -289,41 +353,75 @@ class StageModel:
             for step in skipped:
                 run.move(step, "skipped")
         if all(step.status in STEP_ENDS for step in run.steps.values()):
-            self._end(run)
-            return self._next(now)
+            return self._end(run) + self._next(now)
         return self._top_up(run, touched) if run.status == "running" else []
 
     def _next(self, now: float) -> list[Hint]:
-        if self.active or not self.line or self.quiet > now:
-            return []
-        run = self.runs[self.line.pop(0)]
+        while self.line and not self._is_held() and self.quiet <= now:
+            run = self.runs[self.line[0]]
+            if run.deadline is None or run.deadline > now:
+                return self._begin(run, now)
+            self._end_in_line(run, "timeout", "run-timeout")
+        return []
+
+    def _begin(self, run: RunModel, now: float) -> list[Hint]:
+        self.line.remove(run.id)
         self.active, run.status = run.id, "running"
+        if run.wish.adopt:
+            self.engines.clear()
         return self.follow(run, now, {step.queue for step in run.plan.steps})
 
-    def _end(self, run: RunModel) -> None:
+    def _is_held(self) -> bool:
+        return self.active is not None or self.undo is not None
+
+    def _by_deadline(self, run: RunId) -> tuple[float, RunId]:
+        return self.deadlines[run], run
+
+    def _time_is_over(self, run: RunModel, now: float) -> list[Hint]:
+        self.deadlines.pop(run.id, None)  # one that began and ended meanwhile has none any more
+        if run.status == "queued":
+            self._end_in_line(run, "timeout", "run-timeout")
+        elif run.id == self.active and run.reason not in STOPS:
+            run.problem = "run-timeout"
+            self._begin_ending(run, "timeout")
+            return self.follow(run, now, [])
+        return []
+
+    def _end(self, run: RunModel) -> list[Hint]:
+        begun = run.status != "queued"
         statuses = {step.status for step in run.steps.values()}
-        if run.reason == "cancelled" or ("cancelled" in statuses and "failed" not in statuses):
+        if run.reason == "timeout":
+            run.status = "failed"
+        elif run.reason == "cancelled" or ("cancelled" in statuses and "failed" not in statuses):
             run.status = "cancelled"
         else:
             run.status = "failed" if "failed" in statuses else "succeeded"
+        self.deadlines.pop(run.id, None)
         if self.active == run.id:
             self.active = None
+        if run.status == "succeeded" and run.wish.plan in WHOLE:
+            self.good = run.id if WHOLE[run.wish.plan] == "deploy" else None
+        if run.status == "failed" and run.wish.rollback and begun:
+            self.undo = run.id
+        if run.status == "succeeded" or not begun:
+            return []
+        return [Hint(run=run.id, step=TIDY, queue=queue) for queue in sorted({step.queue for step in run.plan.steps})]
 
-    def _cancel_queued(self, run: RunModel) -> None:
+    def _end_in_line(self, run: RunModel, reason: str, problem: str | None = None) -> None:
         self.line.remove(run.id)
-        run.reason = "cancelled"
-        for step in run.steps:
+        run.reason, run.problem = reason, problem
+        for step in run.of("waiting"):
             run.move(step, "cancelled")
         self._end(run)
 
     def _begin_ending(self, run: RunModel, reason: str) -> None:
         run.status, run.reason = "ending", reason
         for step in run.of("waiting", "ready", "delayed"):
-            run.move(step, "cancelled" if reason == "cancelled" else "skipped")
+            run.move(step, "cancelled" if reason in STOPS else "skipped")
 
     def _fail(self, run: RunModel, step: StepId) -> None:
         run.move(step, "failed")
-        if run.fail_fast and run.status == "running":
+        if run.wish.fail_fast and run.status == "running":
             self._skip_behind(run)
             self._begin_ending(run, "failed")
 
@@ -365,10 +463,21 @@ class StageModel:
         return [Hint(run=run.id, step=step, queue=run.plan.step(step).queue) for step in steps]
 
 
-# All keys of the stage, sorted, each with 1 where it has a TTL (else -1) and its value. Hashes are sorted too: reading alone
-# may turn their order round. With 'digest' one sum of it all, else only what is not looked at through the store.
+def _steps(wish: Wish) -> dict[StepId, StepModel]:
+    return {
+        step.id: StepModel(status="succeeded" if step.id in wish.kept else "waiting") for step in PLANS[wish.plan].steps
+    }
+
+
+# All keys of the stage, sorted, each with 1 where it has a TTL, 2 where it has a good run's (else -1), and its value. Hashes are
+# sorted too: reading alone may turn their order round. With 'digest' one sum of it all, else only what is not looked at
+# through the store.
 EVERYTHING = """
 local found, digest = {}, ARGV[2] == 'digest'
+local function life(key)
+  local ttl = redis.call('TTL', key)
+  return ttl > 365 * 86400 and 2 or math.min(ttl, 1)
+end
 local keys = redis.call('KEYS', ARGV[1])
 table.sort(keys)
 for _, key in ipairs(keys) do
@@ -383,7 +492,7 @@ for _, key in ipairs(keys) do
   elseif kind == 'list' then value = redis.call('LRANGE', key, 0, -1)
   elseif kind == 'stream' then value = digest and redis.call('XINFO', 'STREAM', key)[8] or ''
   elseif kind == 'string' then value = redis.call('GET', key) end
-  found[#found + 1] = {key, math.min(redis.call('TTL', key), 1), value}
+  found[#found + 1] = {key, life(key), value}
 end
 return digest and redis.sha1hex(cjson.encode(found)) or found
 """
@@ -427,6 +536,25 @@ class TwiceStore(Store):
         return first
 
 
+@st.composite
+def wishes(draw: st.DrawFn) -> Wish:
+    plan = draw(st.sampled_from(sorted(PLANS)))
+    steps = [step.id for step in PLANS[plan].steps]
+    again = steps and draw(st.sampled_from([False, False, True]))
+    return Wish(
+        plan=plan,
+        fail_fast=draw(st.booleans()),
+        key=draw(st.sampled_from([None, None, "ci-1"])),
+        timeout=draw(st.sampled_from([None, None, 5.0, LEASE + 15, PATIENCE])),
+        rollback=draw(st.sampled_from([True, True, False])),
+        adopt=draw(st.sampled_from([False, False, True])),
+        kept=draw(st.sets(st.sampled_from(steps))) if again else (),
+    )
+
+
+WISHES = wishes()
+
+
 class Rules(RuleBasedStateMachine):
     """Each rule is a thing that happens: to a message, a worker, Redis, the clock, or a run."""
 
@@ -449,6 +577,7 @@ class Rules(RuleBasedStateMachine):
         self.served: set[QueueName] = set(QUEUES)
         self.always_served = True
         self.over: set[RunId] = set()
+        self.fell_back = False  # the stage alone did; what is outside it did not, as in a real failover it does
         self.count = 0
 
     def teardown(self) -> None:
@@ -456,9 +585,11 @@ class Rules(RuleBasedStateMachine):
         try:
             self.served = set(QUEUES)
             for _ in range(200):
-                if self.model.active is None and not self.model.line:
+                if self.model.active is None and not self.model.line and self.model.undo is None:
                     break
                 self.advance(SETTLE)
+                if self.model.undo is not None:
+                    self.roll_back(self.model.undo)
                 self.reconcile(republish=True)
                 while self.messages:
                     self.deliver(0, keep=False, schema=1)
@@ -475,7 +606,7 @@ class Rules(RuleBasedStateMachine):
 
     def tick(self) -> None:
         self.time = round(self.time + 0.001, 6)
-        self.store._registry = (float("-inf"), ())
+        self.store._registry = _Registry(at=float("-inf"))
         for queue in self.served:
             self.store.beat(WorkerInfo(id=WorkerId(f"h:1:{queue}"), host="h", pid=1, queues=(queue,), slots=1))
         self.model.windows = dict.fromkeys(self.served, ROOM)
@@ -493,43 +624,107 @@ class Rules(RuleBasedStateMachine):
 
     # -- what people do
 
-    @initialize(plan=st.sampled_from(sorted(PLANS)), fail_fast=st.booleans())
-    def a_first_run(self, plan: str, fail_fast: bool) -> None:
-        self.submit(plan, "wait", None, fail_fast=fail_fast)
+    @initialize(wish=WISHES)
+    def a_first_run(self, wish: Wish) -> None:
+        self.submit(wish, "wait")
 
-    @rule(
-        plan=st.sampled_from(sorted(PLANS)),
-        conflict=st.sampled_from(["wait", "supersede", "fail"]),
-        key=st.sampled_from([None, None, "ci-1"]),
-        fail_fast=st.booleans(),
-    )
-    def submit(self, plan: str, conflict: Conflict, key: str | None, fail_fast: bool) -> None:
+    @rule(wish=WISHES, conflict=st.sampled_from(["wait", "supersede", "fail"]))
+    def submit(self, wish: Wish, conflict: Conflict) -> None:
+        run = self.next_run()
+        busy = self.model.active or self.model.undo or next(iter(self.model.line), None)
+        try:
+            submitted = self.stored(run, wish, conflict)
+        except RefusedError as refused:
+            said = str(refused.problems[0].cause)
+            assert (conflict, wish.key not in self.model.keys) == ("fail", True)
+            assert busy is not None
+            assert busy in said
+            return
+        if wish.key in self.model.keys:
+            assert submitted.repeated
+            assert submitted.run.id == self.model.keys[wish.key or ""]
+            return
+        assert conflict != "fail" or not busy
+        self.receive(submitted.hints, self.model.submit(run, wish, conflict, self.time))
+
+    def next_run(self) -> RunId:
         self.tick()
         self.count += 1
-        run = RunId(f"run-{self.count:03}")
-        busy = conflict == "fail" and (self.model.active or self.model.line) and key not in self.model.keys
-        try:
-            submitted = self.store.submit(
-                run, PLANS[plan], b"sealed", actor="eve", conflict=conflict, key=key, fail_fast=fail_fast
-            )
-        except RefusedError:
-            assert busy
-            return
-        assert not busy
-        if key in self.model.keys:
-            assert submitted.repeated
-            assert submitted.run.id == self.model.keys[key or ""]
-            return
-        self.receive(
-            submitted.hints, self.model.submit(run, PLANS[plan], conflict, key, fail_fast=fail_fast, now=self.time)
+        return RunId(f"run-{self.count:03}")
+
+    def stored(self, run: RunId, wish: Wish, conflict: Conflict, undoes: RunId | None = None) -> Submitted:
+        return self.store.submit(
+            run,
+            PLANS[wish.plan],
+            b"sealed",
+            actor="eve",
+            conflict=conflict,
+            key=wish.key,
+            fail_fast=wish.fail_fast,
+            kept=wish.kept,
+            because=BECAUSE if wish.kept else None,
+            timeout=wish.timeout,
+            rollback=wish.rollback,
+            adopt=wish.adopt,
+            undoes=undoes,
         )
 
+    @precondition(lambda self: self.model.undo)
+    @rule(how=st.sampled_from(["rolled back", "rolled back", "given up"]))
+    def a_stage_that_is_held_is_cared_for(self, how: str) -> None:
+        assert self.model.undo is not None
+        self.roll_back(self.model.undo) if how == "rolled back" else self.give_up(self.model.undo)
+
     @precondition(lambda self: self.model.runs)
-    @rule(which=st.integers(0, 1))
-    def cancel(self, which: int) -> None:
+    @rule(data=st.data(), rolls_back=st.booleans(), plan=st.sampled_from(sorted(PLANS)))
+    def somebody_comes_late_to_a_rollback(self, data: st.DataObject, rolls_back: bool, plan: str) -> None:
+        """Or to one that never was."""
+        failed = data.draw(st.sampled_from(sorted(self.model.runs)))
+        self.roll_back(failed, plan) if rolls_back else self.give_up(failed)
+
+    def roll_back(self, failed: RunId, plan: str = "shop") -> None:
+        run, wish = self.next_run(), Wish(plan=plan)
+        undone = self.model.runs[failed].undone
+        try:
+            submitted = self.stored(run, wish, "wait", undoes=failed)
+        except RefusedError:
+            assert (failed == self.model.undo, undone) == (False, None)
+            return
+        if failed != self.model.undo:
+            assert (submitted.repeated, submitted.run.id) == (True, undone)
+            return
+        self.receive(submitted.hints, self.model.submit(run, wish, "wait", self.time, undoes=failed))
+
+    def give_up(self, failed: RunId) -> None:
         self.tick()
-        run = list(self.model.runs.values())[-1 - which % len(self.model.runs)]
-        self.receive(self.store.cancel(run.id, request=f"c{self.time}"), self.model.cancel(run, self.time))
+        before = self.everything.digest()
+        hints = self.store.no_undo(PROJECT, STAGE, failed, NEVER)
+        if failed == self.model.undo:
+            self.receive(hints, self.model.no_undo(self.time))
+        else:
+            assert self.everything.digest() == before  # 17
+
+    @precondition(lambda self: self.model.runs)
+    @rule(which=st.integers(0, 1), at_once=st.booleans())
+    def somebody_cancels(self, which: int, at_once: bool) -> None:
+        self.cancel(list(self.model.runs.values())[-1 - which % len(self.model.runs)], at_once)
+
+    @precondition(lambda self: self.messages)
+    @rule(which=st.integers(0, 99), at_once=st.sampled_from([True, True, False]))
+    def somebody_cancels_what_was_just_begun(self, which: int, at_once: bool) -> None:
+        before = len(self.claims)
+        self.deliver(which, keep=False, schema=1)
+        for claim in self.claims[before:]:
+            self.cancel(self.model.runs[claim.run], at_once)
+
+    def cancel(self, run: RunModel, at_once: bool) -> None:
+        self.tick()
+        hints = self.store.cancel(run.id, request=f"c{self.time}", now=at_once)
+        self.receive(hints, self.model.cancel(run, self.time, at_once=at_once))
+
+    @rule(queue=st.sampled_from(QUEUES), engine=st.sampled_from(["one", "other"]))
+    def a_worker_says_where_it_deploys_to(self, queue: QueueName, engine: str) -> None:
+        assert self.store.pin_engine(PROJECT, STAGE, queue, engine) == self.model.engines.setdefault(queue, engine)
 
     # -- what happens to messages
 
@@ -562,10 +757,13 @@ class Rules(RuleBasedStateMachine):
         assert all(claim.fence > fence for fence in self.fences)  # 1
         self.fences.append(claim.fence)
         self.claims.append(claim)
-        self.model.claim(claim, self.time)
+        hints = self.model.claim(claim, self.time)
         step_model = self.model.runs[run].steps[step]
         assert (claim.attempt, claim.losses) == (step_model.attempt, step_model.losses)
-        self._generation(run, claim.generation)
+        found = self.store.run(run)
+        assert found is not None
+        assert claim.generation == found.generation
+        self.receive(claim.hints, hints)
 
     # -- what workers do; each with any claim that it ever had, be it lost since or not
 
@@ -607,6 +805,13 @@ class Rules(RuleBasedStateMachine):
         for claim in self.claims[before:]:
             self.finish(claim, how)
 
+    @precondition(lambda self: self.messages)
+    @rule(times=st.integers(2, 8))
+    def all_goes_well_for_a_while(self, times: int) -> None:
+        for _ in range(times):
+            if self.messages:
+                self.a_message_is_followed_to_the_end(0, "succeeded")
+
     @precondition(lambda self: self.claims)
     @rule(data=st.data())
     def a_worker_gives_a_step_back(self, data: st.DataObject) -> None:
@@ -634,17 +839,32 @@ class Rules(RuleBasedStateMachine):
     @rule(data=st.data(), most=st.booleans())
     def workers_renew(self, data: st.DataObject, most: bool) -> None:
         """Those that hold something, or any that ever held something."""
+        some = st.lists(st.sampled_from(self.claims), max_size=3, unique_by=lambda claim: claim.step)
+        self.renew([claim for claim in self.claims if self.model.holds(claim)] if most else data.draw(some))
+
+    @precondition(lambda self: self.messages and self.model.active in self.model.deadlines)
+    @rule(which=st.integers(0, 99), how=st.sampled_from(["succeeded", "cancelled", "for good", "again", "by hand"]))
+    def the_time_of_a_run_is_over_while_a_step_is_under_way(self, which: int, how: str) -> None:
+        self.deliver(which, keep=False, schema=1)
+        self.time = max(self.time, self.model.deadlines[self.model.active or RunId("")]) + 0.5
+        held = [claim for claim in self.claims if self.model.holds(claim)]
+        self.renew(held)  # so that the reconciler finds them alive
+        self.reconcile(republish=False)
+        self.renew(held)
+        for claim in held:
+            if how == "by hand":
+                self.cancel(self.model.runs[claim.run], at_once=False)
+            self.finish(claim, "cancelled" if how == "by hand" else how)
+
+    def renew(self, claims: Sequence[Claim]) -> None:
         self.tick()
-        claims = [claim for claim in self.claims if self.model.holds(claim)]
-        if not most:
-            claims = data.draw(st.lists(st.sampled_from(self.claims), max_size=3, unique_by=lambda claim: claim.step))
         expected: dict[tuple[RunId, StepId], Renewal] = {}
         for claim in claims:
             step = self.model.holds(claim)
             expected[claim.run, claim.step] = "lost"
             if step is not None:
                 step.lease = self.time + LEASE
-                cancelled = self.model.runs[claim.run].reason == "cancelled"
+                cancelled = self.model.runs[claim.run].reason in STOPS
                 expected[claim.run, claim.step] = "cancelled" if cancelled else "held"
         assert self.store.renew(claims) == expected
 
@@ -656,6 +876,9 @@ class Rules(RuleBasedStateMachine):
         self.receive(self.store.expire(PROJECT, STAGE), self.model.expire(self.time))
         hints = self.store.due(PROJECT, STAGE, republish=QUEUES if republish else ())
         self.receive(hints, self.model.due(self.time, republish, self.served))
+        if not self.fell_back:
+            goes_on = self.model.active or self.model.line or self.model.undo
+            assert bool(goes_on) == ((PROJECT, STAGE) in self.store.active_stages())  # 7
 
     @rule(seconds=st.sampled_from([6.0, SETTLE + 1, LEASE + 1, PATIENCE / 2 - 1]))
     def time_passes_and_the_reconciler_comes(self, seconds: float) -> None:
@@ -689,16 +912,18 @@ class Rules(RuleBasedStateMachine):
             self.raw.restore(key, 0, dumped or b"")
         self.model = copy.deepcopy(self.kept[0])
         self.over.clear()
+        self.fell_back = True
         for run in self.model.runs.values():
             if run.status in RUN_ENDS:
                 self._expire(run)
 
     def _expire(self, run: RunModel) -> None:
         """RESTORE with TTL 0 dropped what a real replica has."""
-        for key in self.raw.keys(f"{TAG}:run:{run.id}*"):
-            self.raw.expire(key, 3600)
-        if run.key and self.model.keys.get(run.key) == run.id:
-            self.raw.expire(f"{TAG}:key:{run.key}", 3600)
+        life = 400 * 86400 if run.id == self.model.good else 3600
+        for key in map(str, self.redis.keys(f"{TAG}:run:{run.id}*")):
+            self.redis.expire(key, 3600 if key.endswith(":answers") else life)
+        if run.wish.key and self.model.keys.get(run.wish.key) == run.id:
+            self.redis.expire(f"{TAG}:key:{run.wish.key}", life)
 
     def receive(self, hints: Sequence[Hint], expected: Sequence[Hint]) -> None:
         assert list(hints) == list(expected)
@@ -709,23 +934,43 @@ class Rules(RuleBasedStateMachine):
     @invariant()
     def holds_together(self, everything: bool = False) -> None:
         keys = self.everything.keys()
+        begun: list[tuple[int, RunId]] = []
         stage = pairs(keys.get(f"{TAG}:stage", (0, []))[1])
         assert stage.get("active") == self.model.active  # 1
         assert keys.get(f"{TAG}:line", (0, []))[1] == self.model.line  # 16
+        assert (stage.get("undo"), stage.get("good")) == (self.model.undo, self.model.good)  # 17
+        held = Undo(failed=self.model.undo, good=self.model.good) if self.model.undo else None
+        assert self.store.undo(PROJECT, STAGE) == held
+        engines = {key.removeprefix("engine:"): value for key, value in stage.items() if key.startswith("engine:")}
+        assert engines == self.model.engines
+        late = pairs(keys.get(f"{TAG}:deadlines", (0, []))[1])
+        assert {run: round(float(at), 6) for run, at in late.items()} == self.model.deadlines
+        ended = {run.id for run in self.model.runs.values() if run.status in RUN_ENDS}
+        assert set(pairs(keys.get(f"{TAG}:ended", (0, []))[1])) == ended - {self.model.good}  # 15
         for run in self.model.runs.values():
             if run.id in self.over and not everything:
                 continue  # looked at when it ended, and once more at the end of all
-            self._states(run)
+            begun.append((self._states(run).generation, run.id))
             self._indexes(run, keys)
             self._rules(run)
             self._lives(run, keys)
             if run.status in RUN_ENDS:
                 self.over.add(run.id)
+        for generation, begun_run in sorted(begun):  # more than one may have begun since
+            if generation and self.model.runs[begun_run].status != "queued":
+                self._generation(begun_run, generation)
 
-    def _states(self, run: RunModel) -> None:
+    def _states(self, run: RunModel) -> Run:
         snapshot = self.store.snapshot(run.id)
         assert snapshot is not None
         assert snapshot.run.status == run.status
+        assert (snapshot.run.deadline, snapshot.run.rollback) == (run.deadline, run.wish.rollback)
+        assert snapshot.run.because == (BECAUSE if run.wish.kept else None)
+        assert snapshot.run.whole == (WHOLE.get(run.wish.plan) == "deploy")
+        assert (snapshot.run.problem.code if snapshot.run.problem else None) == run.problem
+        if run.status == "queued":
+            held = self.model.active is not None or self.model.undo is not None
+            assert snapshot.run.ahead == self.model.line.index(run.id) + held  # 16
         assert [state.step for state in snapshot.steps] == [step.id for step in run.plan.steps]
         for state in snapshot.steps:
             model = run.steps[state.step]
@@ -737,15 +982,14 @@ class Rules(RuleBasedStateMachine):
                 model.fence,
             )
             assert state.due == (model.due if model.status == "delayed" else None)
-        if run.status != "queued" and snapshot.run.generation:
-            self._generation(run.id, snapshot.run.generation)
         events = self.store.events(run.id)
         assert isinstance(events[0], RunQueued)
         assert events[0].ahead == run.ahead
         assert snapshot.last == events[-1].id
-        assert folded(run.plan, events) == (run.status, snapshot.steps)  # 12
+        assert folded(run.plan, events, run.wish.kept) == (run.status, snapshot.steps)  # 12
         moves = Counter(event.step for event in events if isinstance(event, StepMoved))
         assert moves == Counter({step: model.moves for step, model in run.steps.items()})  # 12
+        return snapshot.run
 
     def _generation(self, run: RunId, generation: int) -> None:
         """1: a run has one for ever, unless it fell back into the line and began again; then a higher one than all."""
@@ -779,6 +1023,9 @@ class Rules(RuleBasedStateMachine):
     def _rules(self, run: RunModel) -> None:
         for step in run.plan.steps:
             model = run.steps[step.id]
+            if step.id in run.wish.kept:
+                assert (model.status, model.attempt, model.moves) == ("succeeded", 0, 0)
+                continue
             needs = {run.steps[need.step].status for need in step.needs}
             if model.status in {"ready", "running", "delayed", "succeeded", "failed"}:
                 assert needs <= {"succeeded"}  # 2, 4, 10
@@ -787,7 +1034,7 @@ class Rules(RuleBasedStateMachine):
             assert model.attempt <= step.retries + 1 + model.losses + model.releases  # 9
             assert model.losses <= MAX_LOSSES
         ended = all(model.status in STEP_ENDS for model in run.steps.values())
-        assert ended == (run.status in RUN_ENDS) or not run.steps  # 5
+        assert ended == (run.status in RUN_ENDS) or len(run.wish.kept) == len(run.steps)  # 5
         if run.status == "ending":
             assert run.of("running")  # 11
             assert not run.of("waiting", "ready", "delayed")
@@ -795,20 +1042,31 @@ class Rules(RuleBasedStateMachine):
             assert run.of("ready", "running", "delayed")  # 7
 
     def _lives(self, run: RunModel, keys: dict[str, tuple[int, object]]) -> None:
+        life = 2 if run.id == self.model.good else 1 if run.status in RUN_ENDS else -1
         for key, (ttl, _) in keys.items():
             if key.startswith(f"{TAG}:run:{run.id}"):
-                assert (ttl > 0) == (run.status in RUN_ENDS), key  # 15
-        if run.key and self.model.keys.get(run.key) == run.id:
-            assert (keys[f"{TAG}:key:{run.key}"][0] > 0) == (run.status in RUN_ENDS)
+                assert ttl == (min(life, 1) if key.endswith(":answers") else life), key  # 15
+        if run.wish.key and self.model.keys.get(run.wish.key) == run.id:
+            assert keys[f"{TAG}:key:{run.wish.key}"][0] == life
+        if not self.fell_back:
+            assert (self.redis.ttl(f"ff:run:{run.id}") > 400 * 86400) == (life == 2)
 
 
-def folded(plan: Plan, events: Sequence[AnyEvent]) -> tuple[RunStatus, tuple[StepState, ...]]:
+def folded(plan: Plan, events: Sequence[AnyEvent], kept: Collection[StepId]) -> tuple[RunStatus, tuple[StepState, ...]]:
     """The states that the events tell of. Each move must be one that the tables allow."""
     status: RunStatus = "queued"
     queued = events[0]
     assert isinstance(queued, RunQueued)
     states = {
-        step.id: StepState(step=step.id, status="waiting", service=step.service, since=queued.at) for step in plan.steps
+        step.id: StepState(
+            step=step.id,
+            status="succeeded" if step.id in kept else "waiting",
+            service=step.service,
+            queue=step.queue,
+            since=queued.at,
+            outcome=Outcome(changed=False, text=f"kept from run {BECAUSE.run}") if step.id in kept else None,
+        )
+        for step in plan.steps
     }
     last = (0, 0)
     for event in events:

@@ -13,7 +13,7 @@ import redis
 from fleetflow_tasks.engine.abandoned import birth, give_up_abandoned, local_queue
 from fleetflow_tasks.engine.model import Claim, Hint, RunId, WorkerId, WorkerInfo, new_run_id
 from fleetflow_tasks.engine.publish import publisher
-from fleetflow_tasks.engine.reconcile import Memory, Reconciler, look_around, tick
+from fleetflow_tasks.engine.reconcile import STAGES, Memory, Reconciler, look_around, tick
 from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.codec import Keys, parse_key, seal
@@ -38,7 +38,7 @@ class Bed:
         """The steps that were hinted at."""
         self.sent.clear()
         for _ in range(times):
-            self.memory = tick(self.memory, store=self.store, publish=self.sent.append, lease=30)
+            self.memory = tick(self.memory, store=self.store, publish=self.sent.append, keys=KEYS, lease=30)
         return [hint.step for hint in self.sent]
 
     def submit(self) -> RunId:
@@ -74,6 +74,17 @@ def test_nothing_is_sent_again_while_messages_wait(bed: Bed, store: Store) -> No
         publisher(store)(hint)
 
     assert bed.tick(times=5) == []
+
+
+@pytest.mark.parametrize("count", [STAGES, STAGES + 1])
+def test_lost_hints_of_every_stage_are_sent_again_where_one_pass_cannot_look_at_all(bed: Bed, count: int) -> None:
+    runs = {
+        bed.store.submit(new_run_id(), plan_of("db:deploy", stage=f"s{number}"), b"sealed", actor="tests").run.id
+        for number in range(count)
+    }
+
+    assert bed.tick(times=4) != []
+    assert {hint.run for hint in bed.sent} == runs
 
 
 def test_nothing_is_sent_again_for_what_somebody_holds(bed: Bed) -> None:
@@ -141,7 +152,8 @@ def test_hints_of_a_process_that_serves_itself_are_left_to_it(bed: Bed, store: S
 def test_one_of_two_reconcilers_acts_and_the_other_takes_over_when_it_ends(url: str) -> None:
     with closing(Store.connect(url)) as store, closing(redis.Redis.from_url(url, decode_responses=True)) as client:
         first, second = (
-            Reconciler(store, publisher(store), worker=WorkerId(name), every=0.1) for name in ("first", "second")
+            Reconciler(store, publisher(store), keys=KEYS, worker=WorkerId(name), every=0.1)
+            for name in ("first", "second")
         )
         first.start()
         eventually(lambda: client.get("ff:reconciler") == "first")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fleetflow_tasks.engine.app import broker_url
+from fleetflow_tasks.engine.address import shown
+from fleetflow_tasks.engine.app import app, broker_url
 from fleetflow_tasks.engine.settings import from_environ, is_private, state_folder
 from fleetflow_tasks.errors import ConfigError, FleetFlowError, RefusedError, UnavailableError
 from fleetflow_tasks.plan.codec import parse_key
@@ -160,6 +161,84 @@ def test_the_state_folder_is_where_people_expect_it(tmp_path: Path) -> None:
 
 def test_celery_gets_the_same_redis_in_its_own_spelling() -> None:
     assert broker_url("redis://u:p@host:6379/2") == "redis://u:p@host:6379/2"
-    assert broker_url("rediss://host/0") == "rediss://host/0"
+    assert broker_url("rediss://host?ssl_ca_certs=/ca.pem") == "rediss://host:6379/0"
+    assert broker_url("redis://:p%2Fq@[::1]/1") == "redis://:p%2Fq@[::1]:6379/1"
     assert broker_url("unix:///run/redis.sock") == "redis+socket:///run/redis.sock?virtual_host=0"
-    assert broker_url("unix:///run/redis.sock?db=3") == "redis+socket:///run/redis.sock?virtual_host=3"
+    assert broker_url("unix://u:p@/run/redis.sock?db=3") == "redis+socket://u:p@/run/redis.sock?virtual_host=3"
+    assert broker_url("sentinel://:p@a,b:1/4?master_name=m") == "sentinel://:p@a:26379/4;sentinel://:p@b:1/4"
+
+
+def test_celery_looks_at_certificates_wherever_there_is_tls() -> None:
+    ssl = [app(url, ()).conf.broker_use_ssl for url in ("redis://a", "rediss://a", "rediss://a?ssl_cert_reqs=none")]
+
+    assert ssl == [
+        False,
+        {"ssl_cert_reqs": "required", "ssl_check_hostname": True},
+        {"ssl_cert_reqs": "none", "ssl_check_hostname": False},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("mysql://:s3cr3t@host", "it begins with `mysql`"),
+        ("s3cr3t", "it does not begin with redis:// or the like"),
+        ("redis://:s3/cr3t@host", "a `/`, `?`, `#` or `@` inside a password has to be written %2F, %3F, %23 or %40"),
+        ("redis://:s3#cr3t@host", "a `/`, `?`, `#` or `@` inside a password has to be written %2F, %3F, %23 or %40"),
+        ("redis://:s3?cr3t@host", "a `/`, `?`, `#` or `@` inside a password has to be written %2F, %3F, %23 or %40"),
+        ("redis://[s3cr3t", "its host cannot be read"),
+        ("redis://host:s3cr3t", "its port is no number from 1 to 65535"),
+        ("redis://host/x", "its database `x` is no number"),
+        ("redis://a,b/0", "it names several hosts, which only sentinel:// can"),
+        ("redis://host?foo=s3cr3t", "redis:// has no option `foo`: it has username, password, db"),
+        ("redis://host?ssl_ca_certs=x", "redis:// has no option `ssl_ca_certs`: it has username, password, db"),
+        ("rediss://host?ssl_cert_reqs=maybe", "`ssl_cert_reqs` is `required` or `none`, not `maybe`"),
+        ("unix://", "it names no socket"),
+        ("unix://host/redis.sock", "a unix socket has no host: its path begins with a third `/`"),
+        ("sentinel://a,b/0", "it does not say what the Sentinels call the server: ?master_name=NAME"),
+    ],
+)
+def test_why_an_address_is_none_is_said_without_what_may_be_a_password(url: str, why: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        from_environ({"FLEETFLOW_STATE_DIR": str(tmp_path), "FLEETFLOW_REDIS_URL": url})
+
+    assert refused.value.problems[0].message == f"FLEETFLOW_REDIS_URL is no address of a Redis: {why}"
+
+
+@pytest.mark.parametrize(
+    ("url", "seen"),
+    [
+        ("redis://u:s3cr3t@host:6379/0?db=1", "redis://host:6379/0"),
+        ("redis://:s3/cr3t@host", "redis://[hidden]"),
+        ("redis://:s3#cr3t@host", "redis://[hidden]"),
+        ("redis://:s3?cr3t@host", "redis://[hidden]"),
+        ("u:s3cr3t@host", "host"),
+        ("sentinel://:s3cr3t@a,b/0?master_name=m", "sentinel://a,b/0"),
+    ],
+)
+def test_an_address_is_shown_without_its_password(url: str, seen: str) -> None:
+    assert shown(url) == seen
+
+
+def test_the_settings_print_no_password(tmp_path: Path) -> None:
+    told = {
+        "FLEETFLOW_STATE_DIR": str(tmp_path),
+        "FLEETFLOW_REDIS_URL": "redis://:s3cr3t@localhost",
+        "FLEETFLOW_KEY": KEY,
+    }
+
+    assert "s3cr3t" not in repr(from_environ(told))
+
+
+def test_sentinels_are_for_several_machines_and_want_a_key() -> None:
+    assert not is_private("sentinel://localhost/0?master_name=m")
+
+
+def test_a_state_folder_that_others_may_write_to_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state").chmod(0o777)
+
+    with pytest.raises(RefusedError) as refused:
+        from_environ({"FLEETFLOW_STATE_DIR": str(tmp_path / "state")})
+
+    assert refused.value.problems[0].code == "state-folder-shared"

@@ -6,11 +6,12 @@ from contextlib import closing, contextmanager
 
 import redis
 
-from fleetflow_tasks.engine.model import LEASE, MAX_LOSSES, PATIENCE, SETTLE, TELL, Run, WorkerId
+from fleetflow_tasks.config.model import ProjectName, StageName
+from fleetflow_tasks.engine.model import LEASE, MAX_LOSSES, PATIENCE, SETTLE, TELL, Run, RunId, WorkerId
 from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.plan.model import QueueName
 from fleetflow_tasks.runtimes.base import Outcome
-from tests.engine.conftest import BROKEN, Clock, Driver, lines, plan_of, steps_of
+from tests.engine.conftest import BROKEN, Clock, Driver, lines, named, plan_of, steps_of
 
 DOCKER = QueueName("docker")
 
@@ -135,7 +136,7 @@ def test_the_next_run_waits_until_a_lost_workers_last_call_has_landed(
     second = driver.submit(plan_of("a:deploy")).run
     clock.advance(LEASE + 1)
 
-    assert store.expire(first.project, first.stage) == ()
+    assert named(store.expire(first.project, first.stage)) == [f"{first.id} run:tidy"]
     assert driver.status(first.id) == "cancelled"
     assert driver.status(second.id) == "queued"
     assert store.due(first.project, first.stage) == ()
@@ -151,7 +152,7 @@ def test_a_lease_lost_long_before_its_run_ends_keeps_nobody_waiting(driver: Driv
 
     hints = driver.store.finish_badly(claim, BROKEN, retry_in=None).hints
 
-    assert [hint.run for hint in hints] == [after.id]
+    assert named(hints) == [f"{run.id} run:tidy", f"{after.id} a:deploy"]
 
 
 def test_lost_messages_come_again_only_when_they_are_asked_for(driver: Driver, store: Store) -> None:
@@ -164,12 +165,12 @@ def test_lost_messages_come_again_only_when_they_are_asked_for(driver: Driver, s
 
 
 def test_more_workers_mean_more_hints_within_a_pass(driver: Driver, store: Store, clock: Clock) -> None:
-    driver.worker("docker", slots=1)
+    driver.worker("docker", slots=4)
     submitted = driver.submit(plan_of(*(f"s{i}:deploy" for i in range(9))))
     assert len(submitted.hints) == 2
 
     clock.advance(2)
-    driver.worker("docker", slots=2, name="host:2:b")
+    driver.worker("docker", slots=8, name="host:2:b")
 
     assert len(store.due(submitted.run.project, submitted.run.stage)) == 4
 
@@ -251,3 +252,17 @@ def test_passes_over_a_stage_without_runs_do_nothing(driver: Driver, store: Stor
 
     assert store.expire(run.project, run.stage) == ()
     assert store.due(run.project, run.stage, republish=[DOCKER]) == ()
+
+
+def test_a_pass_that_comes_while_a_run_is_being_submitted_does_not_lose_sight_of_it(store: Store, url: str) -> None:
+    class Slow(Store):
+        """Between the stage's entry in the index and the run itself lies time enough for a pass."""
+
+        def _announce(self, name: str, run: RunId) -> None:
+            super()._announce(name, run)
+            store.due(ProjectName("shop"), StageName("local"))
+
+    with closing(Slow.connect(url, clock=store._clock)) as slow:
+        Driver(slow).submit(plan_of("a:deploy"))
+
+    assert store.active_stages() == [("shop", "local")]

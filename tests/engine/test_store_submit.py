@@ -7,7 +7,7 @@ import redis
 from fleetflow_tasks.engine.model import RunId, new_run_id
 from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.errors import RefusedError
-from tests.engine.conftest import Driver, lines, plan_of, steps_of
+from tests.engine.conftest import Driver, lines, named, plan_of, steps_of
 
 SHOP = plan_of(
     "stage:prepare",
@@ -113,7 +113,7 @@ def test_supersede_takes_the_place_of_all_that_wait_and_stops_the_one_that_runs(
     assert driver.store.renew([claim])[running.run.id, claim.step] == "cancelled"
     finished = driver.store.finish_cancelled(claim)
     assert finished.ended == "cancelled"
-    assert [hint.run for hint in finished.hints] == [newest.run.id]
+    assert named(finished.hints) == [f"{running.run.id} run:tidy", f"{newest.run.id} api:deploy"]
     assert driver.told(waiting.run.id) == lines(
         "run queued behind 1", "api:deploy cancelled", "run cancelled: a newer run took its place: run-4"
     )
@@ -126,7 +126,7 @@ def test_supersede_starts_at_once_where_nothing_is_being_done(driver: Driver) ->
 
     assert driver.status(first.run.id) == "cancelled"
     assert newest.run.status == "running"
-    assert steps_of(newest.hints) == ["api:deploy"]
+    assert named(newest.hints) == [f"{first.run.id} run:tidy", f"{newest.run.id} api:deploy"]
 
 
 def test_the_same_run_again_finds_the_first_and_its_hints(store: Store) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -25,6 +26,7 @@ from fleetflow_tasks.plan.model import Plan, StepId
 from fleetflow_tasks.testing import eventually
 from fleetflow_tasks.testing.recording import Behaviour, RecordingRuntime
 from tests.engine.conftest import BINARIES, Server, plan_of, running
+from tests.engine.faults.proxy import CHUNK, Proxy, _Pair
 from tests.engine.test_local import Here
 
 ROOT = Path(__file__).parents[2]
@@ -55,12 +57,14 @@ class Bed:
         self.publish: Publish = publisher(self.store)
         self.processes: list[subprocess.Popen[bytes]] = []
 
-    def worker(self, *options: str, key: str = KEY) -> "subprocess.Popen[bytes]":
-        """A worker that is there and can be seen."""
+    def worker(
+        self, *options: str, key: str = KEY, url: str | None = None, pause: str = ""
+    ) -> "subprocess.Popen[bytes]":
+        """A worker that is there and can be seen. pause: see worker_process.py."""
         with (self.folder / f"worker-{len(self.processes)}.log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, str(SCRIPT), self.url, str(self.folder), key, *QUICK, *options],
-                env=os.environ | {"PYTHONPATH": str(ROOT)},
+                [sys.executable, str(SCRIPT), url or self.url, str(self.folder), key, *QUICK, *options],
+                env=os.environ | {"PYTHONPATH": str(ROOT), "FLEETFLOW_TEST_PAUSE": pause},
                 stderr=log,
             )
         self.processes.append(process)
@@ -74,7 +78,15 @@ class Bed:
     def submit(self, plan: Plan = SHOP) -> RunId:
         return self.submitted(plan).run.id
 
-    def submitted(self, plan: Plan = SHOP, *, publish: Publish | None = None, wait_workers: bool = False) -> Submitted:
+    def submitted(
+        self,
+        plan: Plan = SHOP,
+        *,
+        publish: Publish | None = None,
+        wait_workers: bool = False,
+        rollback: bool = False,
+        adopt: bool = False,
+    ) -> Submitted:
         return submit(
             plan,
             run=new_run_id(),
@@ -83,6 +95,8 @@ class Bed:
             publish=publish or self.publish,
             actor="tests",
             wait_workers=wait_workers,
+            rollback=rollback,
+            adopt=adopt,
         )
 
     def ended(self, run: RunId, within: float = 60) -> str:
@@ -112,6 +126,10 @@ class Bed:
 
     def logs(self) -> str:
         return "\n".join(file.read_text() for file in sorted(self.folder.glob("worker-*.log")))
+
+    def events(self) -> list[dict[str, Any]]:
+        """The lines of the workers' logs."""
+        return [json.loads(line) for line in self.logs().splitlines() if line]
 
     def close(self) -> None:
         for process in self.processes:
@@ -262,6 +280,131 @@ def test_a_worker_with_a_step_that_hangs_past_its_deadline_ends_and_asks_to_be_s
 
     assert [bed.ended(hanging), bed.ended(waiting)] == ["succeeded", "succeeded"]
     assert (bed.state(hanging, "db:prepare").losses, bed.state(waiting, "api:prepare").releases) == (1, 1)
+
+
+def test_a_worker_that_is_old_and_idle_makes_way_for_a_new_one(one_bed: Bed) -> None:
+    bed = one_bed
+    first = bed.worker("recycle=3")
+
+    assert first.wait(30) == 0
+    bed.worker()
+    assert bed.ended(bed.submit()) == "succeeded"
+    assert [line["event"] for line in bed.events() if line["event"].startswith("worker.")] == [
+        "worker.ready",
+        "worker.old",
+        "worker.draining",
+        "worker.ended",
+        "worker.ready",
+    ]
+
+
+def test_a_worker_that_is_old_ends_what_it_has_begun_first(one_bed: Bed) -> None:
+    bed = one_bed
+    bed.world.behave(db__deploy=Behaviour(seconds=4))
+    first = bed.worker("recycle=3")
+    run = bed.submit(plan_of("db:deploy"))
+
+    assert bed.ended(run) == "succeeded", bed.logs()
+    assert first.wait(30) == 0
+    assert bed.world.count("begin", "db:deploy") == 1
+
+
+class Swallowing(Proxy):
+    """A network in which the connection that asks for hints is dead, and nobody was told."""
+
+    swallows = False
+
+    def _requests(self, pair: _Pair) -> None:
+        while data := pair.client.recv(CHUNK):
+            if not (self.swallows and b"BRPOP" in data):
+                pair.server.sendall(data)
+
+
+def test_a_worker_whose_hints_do_not_reach_it_any_more_ends_and_asks_to_be_started_again(
+    redis_server: Server, tmp_path: Path
+) -> None:
+    url = redis_server.database()
+    with Swallowing(redis_server.socket) as network, closing(Bed(url, tmp_path)) as bed:
+        deaf = bed.worker("deaf=2", url=network.before(url))
+        assert bed.ended(bed.submit()) == "succeeded", bed.logs()
+        network.swallows = True
+        run = bed.submit()
+
+        assert deaf.wait(60) == 75
+        assert "worker.deaf" in [line["event"] for line in bed.events()]
+        bed.worker()
+        assert bed.ended(run) == "succeeded", bed.logs()
+
+
+def test_a_worker_that_has_nothing_to_do_is_not_taken_for_deaf(one_bed: Bed) -> None:
+    bed = one_bed
+    bed.world.behave(db__deploy=Behaviour(seconds=3))
+    bed.worker("deaf=0.5", "slots=1")
+
+    first, second = bed.submit(plan_of("db:deploy")), bed.submit(plan_of("db:deploy", stage="dev"))
+
+    assert [bed.ended(first), bed.ended(second)] == ["succeeded", "succeeded"]
+    assert bed.processes[0].poll() is None, "a hint waited in its queue for as long as its only slot was taken"
+
+
+def test_a_worker_that_was_stopped_for_long_is_not_taken_for_deaf(one_bed: Bed) -> None:
+    bed = one_bed
+    process = bed.worker("deaf=1")
+    process.send_signal(signal.SIGSTOP)
+    eventually(lambda: not bed.knows(process.pid), within=60)
+
+    run = bed.submitted(wait_workers=True).run.id
+    process.send_signal(signal.SIGCONT)
+
+    assert bed.ended(run) == "succeeded"
+    assert process.poll() is None
+
+
+def test_what_a_cancelled_run_leaves_behind_is_seen_to_though_no_step_of_it_was_under_way(one_bed: Bed) -> None:
+    bed = one_bed
+    bed.world.behave(db__deploy=Behaviour(fail=-1, retry_after=300))
+    bed.worker()
+    run = bed.submit(plan_of("db:prepare", "db:deploy <- db:prepare"))
+    eventually(lambda: bed.statuses(run)["db:deploy"] == "delayed", within=30)
+
+    for hint in bed.store.cancel(run, request="test"):
+        bed.publish(hint)
+
+    assert bed.ended(run) == "cancelled"
+    eventually(lambda: f"tidy {run}" in bed.world.journal(), within=30)
+
+
+def test_what_a_failed_run_leaves_behind_is_seen_to_on_each_of_its_queues(one_bed: Bed) -> None:
+    bed = one_bed
+    bed.world.behave(db__deploy=Behaviour(fail=-1, transient=False))
+    bed.worker("queues=docker.web1")
+    bed.worker("queues=docker.web2")
+
+    run = bed.submit(plan_of("db:deploy queue=docker.web1", "api:deploy queue=docker.web2"))
+
+    assert bed.ended(run) == "failed"
+    eventually(lambda: bed.world.journal().count(f"tidy {run}") == 2, within=30)
+
+
+def test_a_worker_on_another_engine_changes_nothing_of_a_stage(one_bed: Bed, tmp_path: Path) -> None:
+    bed = one_bed
+    (bed.folder / "engine").write_text("one")
+    first = bed.worker()
+    assert bed.ended(bed.submit()) == "succeeded"
+    first.kill()
+    first.wait()
+    (bed.folder / "engine").write_text("two")
+    before = bed.world.journal()
+    bed.worker()
+
+    refused = bed.submit()
+    assert bed.ended(refused) == "failed"
+    untouched = [line for line in bed.world.journal() if not line.startswith("tidy ")] == before
+    adopted = bed.submitted(adopt=True).run.id
+
+    assert untouched
+    assert bed.problem(refused, "db:prepare") == "stage `shop/local` is on another engine: `one`, and here is `two`"
+    assert bed.ended(adopted) == "succeeded", bed.logs()
 
 
 def test_a_health_check_knows_whether_a_worker_of_this_host_speaks_to_redis(one_bed: Bed) -> None:
@@ -437,7 +580,7 @@ def test_a_plan_sealed_with_another_key_is_refused_in_words(one_bed: Bed) -> Non
     run = bed.submitted(plan_of("db:deploy"), wait_workers=True).run.id
 
     told = refused.value.problems[0]
-    assert told.message == "the workers of queue `docker` hold another key: they could not open this plan"
+    assert told.message == "workers of queue `docker` hold another key: they could not open this plan"
     assert bed.ended(run) == "failed"
     assert bed.problem(run, "db:deploy") == f"the plan of run {run} was sealed with another key"
     assert bed.world.world() == []

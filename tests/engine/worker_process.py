@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real worker in a process of its own, with the recording runtime: `worker_process.py URL FOLDER KEY [name=seconds …]`.
 
-`FLEETFLOW_TEST_PAUSE=after_claim` holds the worker at that point of each step; `after_claim:db:deploy` of that step alone.
-It writes `paused.<pid>` into FOLDER, naming point, run and step, and goes on when the file is gone.
+`FLEETFLOW_TEST_PAUSE=after_claim` holds the worker at that point of each step, once; `after_claim:db:deploy` of that step alone;
+several of them stand with a space between. It writes `paused.<pid>.<point>.<step>` into FOLDER, naming the run, and goes on
+when the file is gone.
 """
 
 import os
 import sys
-import time
+import threading
 from pathlib import Path
 
 from fleetflow_tasks.engine.boot import work
@@ -25,7 +26,7 @@ def main(url: str, folder: str, key: str, *options: str) -> None:
     queues = [QueueName(queue) for queue in told.pop("queues", "docker").split(",")]
     settings = Settings(
         redis_url=url,
-        keys=Keys(current=parse_key(key)),
+        keys=keys(key),
         state=Path(folder) / "state",
         **{name: float(seconds) for name, seconds in told.items()},
     )
@@ -38,16 +39,24 @@ def main(url: str, folder: str, key: str, *options: str) -> None:
     )
 
 
+def keys(text: str) -> Keys:
+    """`NEW|OLD`, or one alone: the tests' keys may hold a comma."""
+    current, _, previous = text.partition("|")
+    return Keys(current=parse_key(current), previous=parse_key(previous) if previous else None)
+
+
 def _pause(told: str, folder: Path) -> Pause:
-    wanted, _, only = told.partition(":")
+    wanted = [word.partition(":")[::2] for word in told.split()]
+    over: set[tuple[Point, StepId]] = set()
 
     def pause(point: Point, run: RunId, step: StepId) -> None:
-        if point != wanted or only not in ("", step):
+        if (point, step) in over or not any(point == each and only in ("", step) for each, only in wanted):
             return
-        mark = folder / f"paused.{os.getpid()}"
-        mark.write_text(f"{point} {run} {step}", encoding="ascii")
+        over.add((point, step))
+        mark = folder / f"paused.{os.getpid()}.{point}.{step}"
+        mark.write_text(run, encoding="ascii")
         while mark.exists():
-            time.sleep(0.02)
+            threading.Event().wait(0.02)  # `time.sleep` does not go together with libfaketime
 
     return pause if wanted else nowhere
 

@@ -10,8 +10,8 @@ import pytest
 
 PUBLIC = {
     "fleetflow_tasks.api": (
-        "Follow Following Planned Request actor changes followed is_held logs opened origin plan stages status submitted"
-        " teardown_plan up work"
+        "Follow Following Planned Promotion Request actor changes checkup followed is_held logs opened origin plan promotion queue"
+        " retried rolled_back runs shown stages status submitted teardown_plan up version_before work"
     ),
     "fleetflow_tasks.runtimes.base": (
         "Attempt Change DeployError FieldChange LogLine LogOptions Outcome Runtime ServiceStatus StaleError Stopped"

@@ -92,3 +92,8 @@ def test_submit_loads_neither_celery_nor_a_platform(desk: Path) -> None:
 
 def test_watch_loads_neither_celery_nor_a_platform(desk: Path) -> None:
     assert loaded(desk, "watch", "r1234", code=UNAVAILABLE) == {"redis"}
+
+
+@pytest.mark.parametrize("words", ["runs", "show r1234", "queue", "cancel r1234", "retry r1234", "rollback shop/stg"])
+def test_operators_verbs_load_neither_celery_nor_a_platform(desk: Path, words: str) -> None:
+    assert loaded(desk, *words.split(), code=UNAVAILABLE) == {"redis"}

@@ -191,6 +191,36 @@ def test_a_service_called_stage_would_take_the_stages_own_steps() -> None:
     )
 
 
+def test_only_without_dependencies_takes_them_to_be_up() -> None:
+    shop = project(service("db"), service("migrate", on("db"), job=True), service("api", on("db"), on("migrate")))
+
+    plan = build(shop, STG, only=[ServiceName("api"), ServiceName("migrate")], with_dependencies=False)
+
+    assert describe(plan) == [
+        "stage:prepare   <- -                           (declared)",
+        "migrate:prepare <- stage:prepare               (network)",
+        "api:prepare     <- stage:prepare               (network)",
+        "migrate:deploy  <- migrate:prepare             (declared)",
+        "api:deploy      <- api:prepare, migrate:deploy (waits for completed migrate)",
+    ]
+    assert [each.name for each in plan.services] == ["api", "db", "migrate"]
+
+
+def test_without_dependencies_means_nothing_where_the_whole_stage_is_meant() -> None:
+    shop = project(service("db"), service("api", on("db")))
+
+    assert build(shop, STG, with_dependencies=False) == build(shop, STG)
+
+
+def test_images_from_elsewhere_count_instead_of_what_the_text_says() -> None:
+    exact = f"ghcr.io/shop/api:1@sha256:{'a' * 64}"
+    shop = project(service("db"), service("api", image="NOT AN IMAGE"))
+
+    plan = build(shop, STG, images={ServiceName("api"): exact})
+
+    assert [each.image for each in plan.services] == [exact, "x:1"]
+
+
 def test_only_names_a_service_that_the_stage_does_not_hold() -> None:
     with pytest.raises(PlanError) as caught:
         build(project(service("api")), STG, only=[ServiceName("apo"), ServiceName("api")])

@@ -118,3 +118,35 @@ def test_only_latest_without_a_digest_floats(text: str, floating: bool) -> None:
 def test_any_text_is_a_reference_that_prints_as_it_was_or_is_refused(text: str) -> None:
     with contextlib.suppress(image.ImageError):
         assert str(image.parse(text)) == text
+
+
+A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+
+
+@pytest.mark.parametrize(
+    ("text", "digests", "expected"),
+    [
+        ("ghcr.io/shop/api:1", [f"ghcr.io/shop/api@{A}"], f"ghcr.io/shop/api:1@{A}"),
+        ("ghcr.io/shop/api:1", [f"ghcr.io/other/api@{A}", f"ghcr.io/shop/api@{B}"], f"ghcr.io/shop/api:1@{B}"),
+        ("redis:7", [f"docker.io/library/redis@{A}"], f"redis:7@{A}"),
+        ("docker.io/shop/api", [f"shop/api@{A}"], f"docker.io/shop/api@{A}"),
+        (f"shop/api@{B}", [f"shop/api@{A}"], f"shop/api@{B}"),
+        ("shop/api:1", [f"ghcr.io/shop/api@{A}"], ""),
+        ("shop/api:1", [], ""),
+    ],
+)
+def test_a_reference_is_pinned_by_the_digest_of_its_own_registry(text: str, digests: list[str], expected: str) -> None:
+    assert image.pinned(text, digests) == expected
+
+
+def test_people_see_the_beginning_of_a_digest() -> None:
+    assert image.short(f"shop/api:1@{A}") == "shop/api:1@sha256:aaaaaaaaaaaa"
+    assert image.short(A) == "sha256:aaaaaaaaaaaa"
+    assert image.short(f"shop/api@sha512:{'c' * 128}") == "shop/api@sha512:cccccccccccc"
+    assert image.short("shop/api:1") == "shop/api:1"
+
+
+def test_an_id_is_no_name() -> None:
+    assert image.is_id(A)
+    assert not image.is_id(f"shop/api@{A}")
+    assert not image.is_id("shop/api:1")

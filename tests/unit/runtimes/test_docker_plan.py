@@ -93,6 +93,26 @@ def test_what_somebody_said_is_the_only_place(tmp_path: Path) -> None:
     assert (host.url, host.origin, host.certificates) == ("tcp://h:2376", "DOCKER_HOST", "/certs")
 
 
+@pytest.mark.parametrize(
+    ("url", "environ", "certificates"),
+    [
+        ("tcp://h:2376", {}, ""),
+        ("tcp://h:2376", {"DOCKER_CERT_PATH": "/certs"}, ""),
+        ("tcp://h:2376", {"DOCKER_TLS_VERIFY": "1"}, "{home}/.docker"),
+        ("tcp://h:2376", {"DOCKER_TLS_VERIFY": "1", "DOCKER_CONFIG": "/etc/d"}, "/etc/d"),
+        ("unix:///run/d.sock", {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "/certs"}, ""),
+        ("ssh://me@h", {"DOCKER_TLS_VERIFY": "1"}, ""),
+    ],
+)
+def test_tls_is_asked_for_as_docker_asks_for_it(
+    url: str, environ: dict[str, str], certificates: str, tmp_path: Path
+) -> None:
+    (host,) = endpoints("", {"DOCKER_HOST": url, **environ}, tmp_path)
+    (option,) = endpoints(url, environ, tmp_path)
+
+    assert host.certificates == option.certificates == certificates.format(home=tmp_path)
+
+
 def context(folder: Path, name: str, meta: object) -> str:
     digest = hashlib.sha256(name.encode()).hexdigest()
     (folder / "contexts" / "meta" / digest).mkdir(parents=True)

@@ -10,6 +10,7 @@ from fleetflow_tasks.config.model import RuntimeName, Secret, ServiceName
 from fleetflow_tasks.errors import Place, Problem
 from fleetflow_tasks.plan.model import ResolvedService
 from fleetflow_tasks.runtimes.docker import explain
+from fleetflow_tasks.runtimes.docker.client import parts, passes
 from fleetflow_tasks.runtimes.docker.observe import Holder, State
 from fleetflow_tasks.runtimes.docker.verdict import verdict
 from fleetflow_tasks.runtimes.ready import Broken, Ready, Verdict, Waiting
@@ -275,3 +276,37 @@ def test_a_process_that_listens_is_found_by_its_socket(tmp_path: Path) -> None:
     (tmp_path / "42" / "comm").write_text("nginx\n")
     (tmp_path / "43").mkdir()
     assert explain._process_on(8080, tmp_path) == "process `nginx` (42)"
+
+
+# --- may it pass by itself?
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "looking", "expected"),
+    [
+        (503, "", False, True),
+        (429, "slow down", False, True),
+        (500, "oci runtime create failed", False, False),
+        (500, "oci runtime create failed", True, True),
+        (500, "internal server error", False, True),
+        (500, "rpc error: desc = transport is closing", False, True),
+        (500, "port is already allocated", True, False),
+        (409, "conflict", True, False),
+    ],
+)
+def test_a_refusal_may_pass_or_not(status: int, said: str, looking: bool, expected: bool) -> None:
+    assert passes(status, said, looking=looking) is expected
+
+
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [
+        ("redis", ("redis", "latest")),
+        ("r:5000/shop/api", ("r:5000/shop/api", "latest")),
+        ("r:5000/shop/api:9", ("r:5000/shop/api", "9")),
+        ("r:5000/shop/api@sha256:ab", ("r:5000/shop/api", "sha256:ab")),
+        ("r:5000/shop/api:9@sha256:ab", ("r:5000/shop/api", "sha256:ab")),
+    ],
+)
+def test_one_tag_or_one_digest_is_pulled(reference: str, expected: tuple[str, str]) -> None:
+    assert parts(reference) == expected

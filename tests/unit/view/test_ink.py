@@ -3,7 +3,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetflow_tasks.view.ink import aligned, clean, counted, duration, padded, paint, shortened, width
+from fleetflow_tasks.view.ink import (
+    ago,
+    aligned,
+    clean,
+    counted,
+    duration,
+    fitted,
+    listed,
+    moment,
+    padded,
+    paint,
+    shortened,
+    width,
+)
 
 
 @pytest.mark.parametrize(
@@ -96,3 +109,25 @@ def test_one_is_counted_in_the_singular() -> None:
         "0 services",
         "2 tries",
     )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(-3, "0s ago"), (59.9, "59s ago"), (60, "1m ago"), (3 * 3600 + 5, "3h ago"), (2.5 * 86400, "2d ago")],
+)
+def test_in_passing_one_unit_is_enough(seconds: float, expected: str) -> None:
+    assert ago(seconds) == expected
+
+
+def test_a_moment_is_told_in_utc() -> None:
+    assert moment(1_764_000_000.4) == "2025-11-24 16:00:00 UTC"
+
+
+def test_the_rest_of_a_long_list_is_counted() -> None:
+    assert listed(["a", "b"]) == "a, b"
+    assert listed(iter("abcde"), most=2) == "a, b and 3 more"
+
+
+def test_lines_are_cut_only_where_there_is_an_edge() -> None:
+    assert fitted(["abcdef"], 4) == ["abc…"]
+    assert fitted(["abcdef"], None) == ["abcdef"]

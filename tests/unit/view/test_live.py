@@ -5,7 +5,7 @@ import time
 import pytest
 from rich.console import Console
 
-from fleetflow_tasks.engine.model import RunEnded
+from fleetflow_tasks.engine.model import Because, RunEnded, RunId
 from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.view.fold import Picture, fold
 from fleetflow_tasks.view.live import LiveView, Screen
@@ -181,3 +181,12 @@ def test_the_view_draws_until_it_is_left_and_keeps_the_last_frame(story: Story) 
 
 def test_without_a_console_the_view_takes_the_terminal() -> None:
     assert isinstance(LiveView(lambda: 0.0).console, Console)
+
+
+def test_a_run_that_came_of_another_says_so_in_its_head(story: Story) -> None:
+    because = Because(kind="rollback", run=RunId("r-failed"), plan=RunId("r-good"))
+    picture = story.begin(because=because)
+
+    assert drawn(picture, width=100)[0] == (
+        "shop/stg  running  5.0s  on docker  run r8f2  rollback to r-good after r-failed"
+    )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from collections.abc import Iterable
 
-from fleetflow_tasks.engine.model import AnyEvent, Noted, RunEnded, RunEnding, RunQueued, RunStarted
+from fleetflow_tasks.engine.model import AnyEvent, Because, Noted, RunEnded, RunEnding, RunId, RunQueued, RunStarted
 from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.model import StepId
 from fleetflow_tasks.view.fold import Picture, fold
@@ -177,3 +177,16 @@ def test_a_plain_view_and_a_fold_load_no_rich() -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_run_whose_time_is_over_says_so(story: Story) -> None:
+    ending = RunEnding(reason="timeout", **story.stamp())
+    picture = fold(story.begin(), ending)
+
+    assert Plain().lines(picture, ending) == [" 1.0s  run has had its time: no new steps, waiting for those that run"]
+
+
+def test_a_run_that_came_of_another_says_so_at_its_beginning(story: Story) -> None:
+    picture = story.begin(because=Because(kind="retry", run=RunId("r-before")))
+
+    assert Plain().begin(picture) == ["run r8f2 of shop/stg: 4 services, 10 steps (retry of r-before)"]

@@ -123,3 +123,17 @@ def test_colours_are_written_only_where_they_are_wanted(story: Story) -> None:
     picture = folded(story.begin(), [RunEnded(status="succeeded", **story.stamp())])
 
     assert summary(picture, colour=True).startswith("\x1b[1;32msucceeded\x1b[0m in 1.0s: ")
+
+
+def test_a_run_that_changed_no_service_tells_what_else_it_changed(story: Story) -> None:
+    picture = folded(
+        story.begin(),
+        [
+            *story.well("stage:prepare", "unchanged", changed=False),
+            *story.well("stage:prune", "removed network shop-stg"),
+        ],
+    )
+    alone = {step: state for step, state in picture.steps.items() if state.service is None}
+    bare = Picture(run=picture.run, steps=alone, needs={})
+
+    assert summary(bare, now=101.0) == "running in 1.0s: removed network shop-stg"

@@ -3,7 +3,7 @@ import json
 from typing import Any
 
 from fleetflow_tasks.config.model import ProjectName, RuntimeName, ServiceName, StageName
-from fleetflow_tasks.engine.model import Run, RunId
+from fleetflow_tasks.engine.model import Because, Run, RunId
 from fleetflow_tasks.plan.model import Plan, Step, StepId
 from fleetflow_tasks.runtimes.base import Change, FieldChange, ServiceStatus
 from fleetflow_tasks.view import tables
@@ -81,13 +81,38 @@ def test_runs_stand_in_a_table() -> None:
     ]
 
     assert tables.runs(found, now=1000.0).splitlines() == [
-        "RUN  STATUS     STAGE     SUBMITTED    TOOK   BY   NOTE",
-        "r3   queued     shop/stg  15m 00s ago  -      -",
-        "r2   running    shop/stg  15m 00s ago  10.0s  ann  ci job 7",
-        "r1   succeeded  shop/stg  15m 00s ago  2.5s   -",
+        "RUN  STATUS     STAGE     WHEN     TOOK   BY   NOTE",
+        "r3   queued     shop/stg  15m ago  -      -",
+        "r2   running    shop/stg  15m ago  10.0s  ann  ci job 7",
+        "r1   succeeded  shop/stg  15m ago  2.5s   -",
     ]
     assert tables.runs([], now=0.0) == "no runs yet"
     assert [each["id"] for each in json.loads(tables.runs_json(found))["runs"]] == ["r3", "r2", "r1"]
+
+
+def test_runs_that_came_of_each_other_say_so() -> None:
+    found = [
+        run("r-second", because=Because(kind="rollback", run=RunId("r-first"), plan=RunId("r-good")), note="job 7"),
+        run("r-first", status="failed", rollback=True),
+    ]
+
+    assert tables.runs(found, now=1000.0).splitlines()[1:] == [
+        "r-second  succeeded  shop/stg  15m ago  -     -   rollback to r-good after r-first; job 7",
+        "r-first   failed     shop/stg  15m ago  -     -   rolled back by r-second",
+    ]
+
+
+def test_a_narrow_terminal_gets_the_ends_of_ids_and_then_lines_that_are_cut() -> None:
+    found = [run("01k4this0000000000abcdefgh", note="commit 1a2b3c on main")]
+
+    assert tables.runs(found, now=1000.0, columns=75).splitlines() == [
+        "RUN       STATUS     STAGE     WHEN     TOOK  BY  NOTE",
+        "abcdefgh  succeeded  shop/stg  15m ago  -     -   commit 1a2b3c on main",
+    ]
+    assert tables.runs(found, now=1000.0, columns=60).splitlines()[1] == (
+        "abcdefgh  succeeded  shop/stg  15m ago  -     -   commit 1a…"
+    )
+    assert tables.runs(found, now=1000.0, columns=16, colour=True).splitlines()[1] == "abcdefgh  \x1b[32msucce…\x1b[0m"
 
 
 def test_a_plan_tells_what_it_would_do_and_why_and_sums_it_up(plan: Plan) -> None:
