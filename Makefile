@@ -4,7 +4,7 @@
 # A target stops what it started; only `make engine-up` leaves something running, until `make engine-down`.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint fix bench docs clean engine-up engine-down
+.PHONY: help setup demo test soak check lint fix bench docs clean engine-up engine-down
 
 BIN := .venv/bin
 SCRIPTS := scripts/paths scripts/setup scripts/engine scripts/images scripts/run scripts/test scripts/demo \
@@ -21,8 +21,12 @@ demo: ## deploy the example shop, here and through two Celery workers, break it,
 	@scripts/run scripts/demo
 
 test: ## every test, on a real Redis and a real Docker Engine
-	@scripts/setup docker-registry
+	@scripts/setup docker-registry faketime
 	@scripts/run scripts/test
+
+soak: ## break workers, Redis, network and hints under many runs for ten minutes; SECONDS=60 SEED=42
+	@scripts/setup
+	@$(BIN)/python -m tests.engine.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 check: lint test ## exactly what CI runs: lint, types, layers, then every test
 
@@ -40,9 +44,10 @@ fix: ## format, and mend what ruff can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: ## measure beside Docker Compose and beside Celery's canvas; QUICK=1 for a short one
+bench: ## measure beside Docker Compose and Celery's canvas, and many runs at once; QUICK=1 for a short one
 	@scripts/run $(BIN)/python bench/docker.py $(if $(QUICK),--quick)
 	@$(BIN)/python bench/engine.py $(if $(QUICK),--quick)
+	@$(BIN)/python bench/fleet.py $(if $(QUICK),--quick)
 
 docs: ## check the documentation: links, examples, what it says of the project
 	@scripts/setup

