@@ -25,7 +25,9 @@ import msgspec
 EXIT_OK = 0
 EXIT_FAILED = 1  # the run ended, and not well
 EXIT_USAGE = 2  # click's own
+EXIT_UNWRITTEN = 74  # the output could not be written; sysexits.h calls it EX_IOERR
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+EXIT_UNREAD = 141  # 128 + SIGPIPE: whoever read the output has gone
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):

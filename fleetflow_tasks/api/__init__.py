@@ -7,7 +7,7 @@ Redis client, Celery, a platform's SDK) is imported by the function that needs i
 and `flow watch` no Celery.
 """
 
-from fleetflow_tasks.api.connected import opened
+from fleetflow_tasks.api.connected import opened, which_redis
 from fleetflow_tasks.api.doctor import checkup
 from fleetflow_tasks.api.following import Follow, Following
 from fleetflow_tasks.api.origin import actor, origin
@@ -45,5 +45,6 @@ __all__ = [
     "teardown_plan",
     "up",
     "version_before",
+    "which_redis",
     "work",
 ]

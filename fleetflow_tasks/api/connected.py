@@ -43,3 +43,13 @@ def store_of(place: "Place", say: Say = lambda text: None) -> Iterator["Store"]:
             yield store
         finally:
             store.close()
+
+
+def which_redis(request: Request) -> str | None:
+    """For who finds nothing where something was expected; None: the Redis is the one that was named."""
+    from fleetflow_tasks.engine.settings import place
+
+    meant = place(request.environ)
+    if meant.redis_url is not None:
+        return None
+    return f"this is the embedded Redis of {meant.state}; FLEETFLOW_REDIS_URL is not set"

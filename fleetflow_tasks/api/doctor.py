@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from fleetflow_tasks import __version__
 from fleetflow_tasks.api.reading import plan
 from fleetflow_tasks.api.request import Request, runtimes_of
@@ -17,9 +19,8 @@ if TYPE_CHECKING:
     from fleetflow_tasks.engine.settings import Settings
     from fleetflow_tasks.engine.store import Store
 
-NOBODY_ASKED = frozenset(
-    {"no-file", "which-stage", "no-stage"}
-)  # problems of a folder without a project, or with many stages
+NOT_HERE = frozenset({"no-file"})  # what is wrong with a folder without a project
+UNSAID = frozenset({"which-stage"})  # and with one of many stages
 PACKAGES = ("celery", "kombu", "redis", "cryptography")
 
 
@@ -91,13 +92,14 @@ def _store(store: "Store", settings: "Settings", where: str) -> "Iterator[Check]
     info = store.info()
     found = judge.server(info, where)
     yield found
-    if found.problems:
+    if any(problem.severity == "error" for problem in found.problems):
         return
     yield judge.persistence(info, where)
     yield judge.memory(store.footprint(), where)
-    yield judge.clock(time.time(), store.now())
+    now = store.now()
+    yield judge.clock(time.time(), now)
     waiting = {queue: store.queue_length(queue) for queue in store.known_queues()}
-    yield from judge.workers(store.workers(), waiting, settings.keys.ids, __version__)
+    yield from judge.workers(store.workers(), waiting, settings.keys.ids, __version__, now)
 
 
 def _engines(request: Request) -> "Iterator[Check]":
@@ -107,19 +109,28 @@ def _engines(request: Request) -> "Iterator[Check]":
     try:
         made = plan(request, only_read=True).plan
     except FleetFlowError as error:
-        if not _is_elsewhere(error):
-            yield Check(name="files", text="are wrong", problems=error.problems)
+        yield from _unplanned(error)
         return
     runtimes = runtimes_of(request)
     for name in made.runtimes:
         try:
             identity = runtimes(name).identity(made)
         except FleetFlowError as error:
-            yield Check(name=name, text=f"engine of stage {made.stage}: does not answer", problems=error.problems)
+            text = f"{name}, of stage {made.stage}: does not answer"
+            yield Check(name="engine", text=text, problems=error.problems)
         else:
-            yield Check(name=name, text=f"engine of stage {made.stage}: {identity or 'answers'}")
+            yield Check(name="engine", text=f"{name}, of stage {made.stage}: {identity or 'answers'}")
 
 
-def _is_elsewhere(error: FleetFlowError) -> bool:
-    """No project is here, or which stage is meant cannot be known: nobody asked for one."""
-    return isinstance(error, ConfigError) and {problem.code for problem in error.problems} <= NOBODY_ASKED
+def _unplanned(error: FleetFlowError) -> "Iterator[Check]":
+    from fleetflow_tasks.engine.checkup import Check
+
+    codes = {problem.code for problem in error.problems}
+    if isinstance(error, ConfigError) and codes <= NOT_HERE:
+        return
+    if codes <= UNSAID:
+        noted = tuple(replace(problem, severity="note", fix="name it: flow doctor STAGE") for problem in error.problems)
+        yield Check(name="files", text="and engine were not looked at", problems=noted)
+    else:
+        text = "of this folder have errors: `flow validate` shows them alone"
+        yield Check(name="files", text=text, problems=error.problems)

@@ -19,15 +19,18 @@ ASK = 1.0  # seconds between two looks whether a silent run is still known
 PACE = 0.05  # seconds after events before more are asked for: an eye sees no less, and Redis answers fewer questions
 TICK = 0.25  # seconds that a follower waits for events before it gives its view a chance to redraw
 PATIENCE = 30.0  # seconds that a rollback may take to begin; a reconciler passes by each second
-KNOWN_RUNS = 1000  # among the newest of these a run is looked for by the end of its id
+KNOWN_RUNS = 1000  # among the newest of these a run is looked for by a part of its id
+LETTERS = 4  # of an id, at least: fewer are a slip of the hand, and might mean somebody's deployment
 
 
 class Following:
     """A run that is being looked at: its snapshot, then its events, and None whenever nothing is new for a moment.
 
     steps: the plan's, as far as they can be read without a key. repeated: the run was there before it was submitted.
-    key: the idempotency key that it was submitted with.
+    key: the idempotency key that it was submitted with. superseded: the runs that it was to take the place of.
     """
+
+    superseded: Sequence["Run"] = ()
 
     def __init__(
         self, store: "Store", run: "RunId", steps: Sequence[Step], *, repeated: bool = False, key: str | None = None
@@ -91,7 +94,7 @@ class Following:
         """As `snapshot`, of a run that can be cancelled or was. Raises RefusedError where it has ended otherwise."""
         found = self.snapshot()
         if found.run.status in {"succeeded", "failed"}:
-            raise RefusedError(_over(found.run))
+            raise RefusedError(_over(found))
         return found
 
     def cancel(self, *, now: bool = False) -> None:
@@ -167,30 +170,50 @@ def following(store: "Store", run: "RunId", *, repeated: bool = False, key: str 
 
 
 def which(store: "Store", named: str | None) -> "RunId":
+    """The run whose id is *named*, or begins or ends so; None: the newest one.
+
+    Raises RefusedError where there is none, or more than one, or where too little of an id is said to mean it.
+    """
     from fleetflow_tasks.engine.model import RunId
 
     if named is not None and store.run(RunId(named)) is not None:
         return RunId(named)
-    found = [run.id for run in store.runs(limit=KNOWN_RUNS) if named is None or run.id.endswith(named.lower())]
+    if named is not None and len(named) < LETTERS:
+        raise RefusedError(_too_short(named))
+    part = (named or "").lower()
+    found = [run.id for run in store.runs(limit=KNOWN_RUNS) if run.id.endswith(part) or run.id.startswith(part)]
     if not found:
         raise RefusedError(no_run(named))
     if named is not None and len(found) > 1:
         raise RefusedError(
             Problem(
                 code="which-run",
-                message=f"{len(found)} runs end in `{named}`",
+                message=f"{len(found)} runs begin or end in `{named}`",
                 cause=tuple(found[:10]),
-                fix="write more of its id",
+                fix="write more of its id; the last letters tell runs apart best",
             )
         )
     return found[0]
 
 
-def _over(run: "Run") -> Problem:
+def _too_short(named: str) -> Problem:
+    return Problem(
+        code="run-too-short",
+        message=f"`{named}` is too short for a run; write at least {LETTERS} letters of its id",
+        fix="look at its id: `flow runs` lists them",
+    )
+
+
+def _over(found: "Snapshot") -> Problem:
+    """A way back is named where something was deployed."""
+    run = found.run
+    deployed = any(
+        step.step.endswith(":deploy") and step.outcome is not None and step.outcome.changed for step in found.steps
+    )
     return Problem(
         code="run-over",
         message=f"run {run.id} has ended already: it {run.status}",
-        fix="to take back what it deployed: flow rollback",
+        fix=f"to take back what it deployed: flow rollback {run.project}/{run.stage}" if deployed else "",
         more=f"flow show {run.id}",
     )
 

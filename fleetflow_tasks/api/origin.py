@@ -5,12 +5,14 @@ A CI system says all of it in variables. Elsewhere git is asked once, for a seco
 """
 
 import getpass
+import hmac
 import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 
 from fleetflow_tasks.api.request import Request
 from fleetflow_tasks.config.model import Data
+from fleetflow_tasks.plan.codec import KeyMaterial
 
 GIT = 1.0  # seconds that git may take; a deployment does not wait for a repository on a slow disk
 _SHA = 12  # characters of a commit's hash: enough for any repository, and short enough for a table
@@ -52,13 +54,20 @@ def again(request: Request, note: str) -> str:
     return "; ".join(text for text in (note, f"again by job {found.url or found.id}" if found else "") if text)
 
 
-def job_key(request: Request, content: Callable[[], str]) -> str | None:
+def job_key(request: Request, content: Callable[[], str], material: Callable[[], KeyMaterial]) -> str | None:
     """The key that makes one run of what the same CI job submits twice; None where no CI is known.
 
-    content: the hash of the plan, asked for only where there is a job.
+    content: the hash of the plan, material: what plans are sealed with; both asked for only where there is a job.
+    The plan's secrets count in its hash, and the key lies open in Redis: the hash itself there would tell who tries guesses
+    out which one is right. So it goes through a keyed one. A rotation of FLEETFLOW_KEY in the middle of a job changes it,
+    and what that job submits again then is another run.
     """
     found = job(request.environ)
-    return f"{found.id} {content()[:16]}" if found else None
+    return f"{found.id} {_keyed(content(), material())}" if found else None
+
+
+def _keyed(content: str, material: KeyMaterial) -> str:
+    return hmac.new(material.derived("job key"), content.encode(), "sha256").hexdigest()[:32]
 
 
 def job(environ: Environ) -> Job | None:

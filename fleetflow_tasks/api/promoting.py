@@ -138,14 +138,16 @@ def _bound(
     there: _Source, onto: Plan, found: Iterable[ServiceStatus], request: Request, *, severity: Literal["error", "note"]
 ) -> Iterator[Problem]:
     """Images that no registry knows. The engine that has one can make another container of it; no other can."""
+    bound: dict[tuple[str, str], list[str]] = {}
     for each in found:
-        if not is_id(each.digest) or _is_shared(there, onto, each, request) != (severity == "note"):
-            continue
-        image = f"image `{short(each.image)}` of service `{each.service}`"
+        if is_id(each.digest) and _is_shared(there, onto, each, request) == (severity == "note"):
+            bound.setdefault((short(each.image), short(each.digest)), []).append(f"`{each.service}`")
+    for (name, digest), services in bound.items():
+        image = f"image `{name}` of service{'s' * (len(services) > 1)} {', '.join(services)}"
         if severity == "note":
             yield Problem(
                 code="promote-by-id",
-                message=f"{image} is known to no registry: it is promoted by its id, `{short(each.digest)}`",
+                message=f"{image} is known to no registry: it is promoted by its id, `{digest}`",
                 severity="note",
             )
         else:

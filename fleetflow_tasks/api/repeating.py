@@ -13,7 +13,7 @@ from fleetflow_tasks.api.connected import opened, settings_of
 from fleetflow_tasks.api.following import KNOWN_RUNS, Following, which
 from fleetflow_tasks.api.origin import actor, again
 from fleetflow_tasks.api.request import Request
-from fleetflow_tasks.api.running import handed
+from fleetflow_tasks.api.running import handed, superseded
 from fleetflow_tasks.config.model import ProjectName, StageName
 from fleetflow_tasks.config.nearest import suggestion
 from fleetflow_tasks.errors import Problem, RefusedError
@@ -22,7 +22,7 @@ from fleetflow_tasks.plan.compare import compare
 from fleetflow_tasks.plan.model import Plan
 
 if TYPE_CHECKING:
-    from fleetflow_tasks.engine.model import Conflict, Publish, Run, RunId, Submitted
+    from fleetflow_tasks.engine.model import Conflict, Publish, Run, Submitted
     from fleetflow_tasks.engine.record import Version
     from fleetflow_tasks.engine.settings import Settings
     from fleetflow_tasks.engine.store import Store
@@ -43,6 +43,7 @@ def retried(
     Raises RefusedError where there is nothing to retry, and as `submitted`.
     """
     from fleetflow_tasks.engine.retrying import retry
+    from fleetflow_tasks.engine.trouble import known
 
     def submit(store: "Store", settings: "Settings", publish: "Publish") -> "Submitted":
         old = which(store, run)
@@ -52,7 +53,7 @@ def retried(
             keys=settings.keys,
             publish=publish,
             actor=actor(request),
-            note=again(request, _found(store, old).note),
+            note=again(request, known(store.run(old), old).note),
             fail_fast=fail_fast,
             wait_workers=wait_workers,
             timeout=timeout,
@@ -77,7 +78,10 @@ def rolled_back(
     """The plan of *version* submitted again. Raises as `submitted`."""
     from fleetflow_tasks.engine.retrying import roll_back_to
 
+    others: list[Run] = []
+
     def submit(store: "Store", settings: "Settings", publish: "Publish") -> "Submitted":
+        others.extend(superseded(store, version.run.project, version.run.stage, conflict))
         return roll_back_to(
             version.run.id,
             store=store,
@@ -93,6 +97,7 @@ def rolled_back(
         )
 
     with handed(request, submit) as following:
+        following.superseded = others
         yield following
 
 
@@ -105,10 +110,12 @@ def version_before(
     Raises RefusedError where there is no such run, or its plan cannot be opened.
     """
     from fleetflow_tasks.engine.record import Version
+    from fleetflow_tasks.engine.trouble import known
 
     keys = settings_of(request).keys
     with opened(request) as store:
-        target = _found(store, which(store, to)) if to is not None else None
+        named = which(store, to) if to is not None else None
+        target = known(store.run(named), named) if named is not None else None
         place = (target.project, target.stage) if target is not None else _place(store, project, stage)
         if target is not None and stage not in {None, target.stage}:
             raise RefusedError(_elsewhere(target, str(stage)))
@@ -119,15 +126,6 @@ def version_before(
             (target, _opened(store, target, keys)) if target is not None else _before(store, begun, now, keys)
         )
         return Version(run=chosen, last=last, differences=compare(now, plan) if now else None, now=store.now())
-
-
-def _found(store: "Store", run: "RunId") -> "Run":
-    from fleetflow_tasks.engine.trouble import unknown
-
-    found = store.run(run)
-    if found is None:
-        raise RefusedError(unknown(run))
-    return found
 
 
 def _place(store: "Store", project: str | None, stage: str | None) -> tuple[ProjectName, StageName]:
@@ -173,29 +171,44 @@ def _last(begun: Iterable["Run"], place: tuple[ProjectName, StageName]) -> "Run"
 
 
 def _before(store: "Store", begun: list["Run"], now: Plan | None, keys: Keys) -> tuple["Run", Plan]:
-    """The newest good run of which the plan says something else than *now*."""
+    """The newest good run of which the plan says something else than *now*, and was not gone back from since.
+
+    A plan that was deployed again after that is wanted after all; hence newest first, with what each rollback left behind.
+    """
+    from fleetflow_tasks.engine.rollback import first
+
+    known = {run.id: run for run in begun}
     same = content_hash(now) if now is not None else None
-    for run in begun[1:]:
-        if run.whole and run.status == "succeeded":
+    left: set[str] = set()
+    passed: Run | None = None
+    for run in begun:
+        if run is not begun[0] and run.whole and run.status == "succeeded":
             plan = _opened(store, run, keys)
-            if content_hash(plan) != same:
-                return _first(run, begun), plan
-    raise RefusedError(
-        Problem(
-            code="no-version-before",
-            message=f"stage `{begun[0].project}/{begun[0].stage}` has no other version to go back to",
-            cause=("none of its runs that are kept deployed another plan, as a whole, and succeeded",),
-            fix="name the run: --to=RUN, of those that `flow runs` lists",
-        )
+            content = content_hash(plan)
+            if content not in {same, *left}:
+                return first(run, known.get), plan
+            passed = passed or (first(run, known.get) if content in left else None)
+        if run.because is not None and run.because.kind == "rollback" and (gone := known.get(run.because.run)):
+            left |= {content_hash(plan) for plan in (_plan(store, gone, keys),) if plan is not None}
+    raise RefusedError(_only_left(begun[0], passed) if passed else _no_other(begun[0]))
+
+
+def _no_other(last: "Run") -> Problem:
+    return Problem(
+        code="no-version-before",
+        message=f"stage `{last.project}/{last.stage}` has no other version to go back to",
+        cause=("none of its runs that are kept deployed another plan, as a whole, and succeeded",),
+        fix="name the run: --to=RUN, of those that `flow runs` lists",
     )
 
 
-def _first(run: "Run", known: list["Run"]) -> "Run":
-    """The run that first had *run*'s plan, where *run* is itself a rollback: the one that people remember."""
-    by_id = {each.id: each for each in known}
-    while run.because is not None and run.because.kind == "rollback" and run.because.plan in by_id:
-        run = by_id[run.because.plan]
-    return run
+def _only_left(last: "Run", gone: "Run") -> Problem:
+    return Problem(
+        code="no-version-before",
+        message=f"stage `{last.project}/{last.stage}` has no other version to go back to: nothing older succeeded",
+        cause=(f"run {gone.id} was rolled back from",),
+        fix=f"if it is meant all the same, name it: --to={gone.id}",
+    )
 
 
 def _opened(store: "Store", run: "Run", keys: Keys) -> Plan:

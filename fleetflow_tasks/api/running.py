@@ -5,11 +5,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from fleetflow_tasks.api.connected import Say, opened, settings_of, store_of
-from fleetflow_tasks.api.following import Follow, Following, following, which
+from msgspec.structs import replace
+
+from fleetflow_tasks.api.connected import Say, opened, settings_of, store_of, which_redis
+from fleetflow_tasks.api.following import KNOWN_RUNS, Follow, Following, following, which
 from fleetflow_tasks.api.origin import actor, job_key, origin
 from fleetflow_tasks.api.request import Request, runtimes_of
-from fleetflow_tasks.errors import Problem, RefusedError
+from fleetflow_tasks.config.model import ProjectName, StageName
+from fleetflow_tasks.errors import Problem, RefusedError, UnavailableError
 from fleetflow_tasks.plan.codec import content_hash
 from fleetflow_tasks.plan.model import Plan
 
@@ -89,9 +92,14 @@ def submitted(
     from fleetflow_tasks.engine import dispatch
     from fleetflow_tasks.engine.model import new_run_id
 
-    wanted = job_key(request, lambda: content_hash(made)) if key is None else key or None
+    wanted = key or None
+    if key is None:
+        wanted = job_key(request, lambda: content_hash(made), lambda: settings_of(request).keys.current)
+
+    others: list[Run] = []
 
     def submit(store: "Store", settings: "Settings", publish: "Publish") -> "Submitted":
+        others.extend(superseded(store, made.project, made.stage, conflict))
         answer = dispatch.submit(
             made,
             run=new_run_id(),
@@ -114,7 +122,17 @@ def submitted(
         return answer
 
     with handed(request, submit, key=wanted) as found:
+        found.superseded = others if not found.repeated else ()
         yield found
+
+
+def superseded(store: "Store", project: ProjectName, stage: StageName, conflict: "Conflict") -> Sequence["Run"]:
+    """The runs that one of *conflict* `supersede` would cancel at this moment, the newest first."""
+    from fleetflow_tasks.engine.model import RUN_ENDS
+
+    if conflict != "supersede":
+        return ()
+    return [run for run in store.runs(project, stage, limit=KNOWN_RUNS) if run.status not in RUN_ENDS]
 
 
 @contextmanager
@@ -130,7 +148,8 @@ def handed(request: Request, submit: Submit, *, key: str | None = None) -> Itera
     settings = settings_of(request)
     with store_of(settings) as store:
         publish = publisher(store)
-        answer = submit(store, settings, publish)
+        with _telling_which_redis(request):
+            answer = submit(store, settings, publish)
         name = WorkerId(f"submitter of {answer.run.id}")
         reconciler = Reconciler(store, publish, worker=name, keys=settings.keys, lease=settings.lease)
         reconciler.start()
@@ -160,6 +179,21 @@ def work(request: Request, queues: Sequence[str], *, slots: int | None = None, r
     names = [QueueName(name) for name in queues]
     settings = msgspec.structs.replace(settings_of(request), recycle=recycle)
     boot.work(names, settings=settings, runtimes=runtimes_of(request), slots=slots)
+
+
+@contextmanager
+def _telling_which_redis(request: Request) -> Iterator[None]:
+    """Where no worker was ever seen, it may be that another Redis was meant."""
+    from fleetflow_tasks.engine.dispatch import NEVER
+
+    try:
+        yield
+    except UnavailableError as error:
+        if (word := which_redis(request)) is None:
+            raise
+        raise UnavailableError(
+            *(replace(each, cause=(*each.cause, word)) if NEVER in each.cause else each for each in error.problems)
+        ) from error
 
 
 def _same(store: "Store", settings: "Settings", found: "Run", made: Plan) -> None:

@@ -14,7 +14,7 @@ from fleetflow_tasks.plan.compare import Difference, compare
 from fleetflow_tasks.plan.model import Plan
 
 if TYPE_CHECKING:
-    from fleetflow_tasks.engine.model import AnyEvent, Run, RunId, RunStatus, Snapshot
+    from fleetflow_tasks.engine.model import AnyEvent, Run, RunId, RunStatus
     from fleetflow_tasks.engine.overview import Overview, StageOverview
     from fleetflow_tasks.engine.record import Record
     from fleetflow_tasks.engine.store import Store
@@ -53,10 +53,12 @@ def shown(request: Request, run: str | None = None) -> "Record":
     Raises RefusedError where there is none. A plan that cannot be opened is no error: the record says why.
     """
     from fleetflow_tasks.engine.record import Record, undoes
+    from fleetflow_tasks.engine.trouble import known
 
     keys = settings_of(request).keys
     with opened(request) as store:
-        snapshot = _snapshot(store, which(store, run))
+        found = which(store, run)
+        snapshot = known(store.snapshot(found), found)
         blob = store.sealed_plan(snapshot.run.id)
         around = store.runs(snapshot.run.project, snapshot.run.stage, limit=KNOWN_RUNS)
         record = Record(
@@ -86,15 +88,6 @@ def queue(request: Request) -> "Overview":
             lengths={queue: store.queue_length(queue) for queue in sorted(served | wanted)},
             seen={queue: at for queue, at in last.items() if at is not None},
         )
-
-
-def _snapshot(store: "Store", run: "RunId") -> "Snapshot":
-    from fleetflow_tasks.engine.trouble import unknown
-
-    found = store.snapshot(run)
-    if found is None:
-        raise RefusedError(unknown(run))
-    return found
 
 
 def _events(store: "Store", run: "RunId") -> tuple["AnyEvent", ...]:
@@ -131,11 +124,11 @@ def _plan(store: "Store", run: "Run", keys: Keys) -> Plan | None:
 
 
 def _before(run: "Run", around: Sequence["Run"]) -> "Run | None":
-    """The last that deployed the stage as a whole before *run* began; of one in line, the last of all."""
-    generation = run.generation or float("inf")
-    return next(
-        (each for each in around if each.whole and 0 < each.generation < generation and each.id != run.id), None
-    )
+    """The last that had succeeded as a whole when *run* began, or left the line; of one in line, the last of all."""
+    began = run.started or run.ended or float("inf")
+    good = (each for each in around if each.whole and each.status == "succeeded" and each.id != run.id)
+    earlier = (each for each in good if each.ended is not None and each.ended <= began)
+    return max(earlier, key=lambda each: each.generation, default=None)
 
 
 def _differences(old: Plan | None, new: Plan, run: "Run") -> tuple[Difference, ...] | None:

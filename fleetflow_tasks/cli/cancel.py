@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`flow cancel`: a run told to stop. What has begun comes to its end; a step at a safe point stops within five seconds."""
+"""`flow cancel`: a run told to stop. What runs hears of it within five seconds and stops at its next safe point."""
 
 import click
 
@@ -15,7 +15,7 @@ from fleetflow_tasks.errors import EXIT_OK, CancelledError
 @json_option
 @quiet_option
 def command(run: str, now: bool, wait: bool, as_json: bool, quiet: bool) -> int:
-    """Stop a run: nothing new begins, and what runs stops where it safely can. RUN is its id, or the last letters of it.
+    """Stop a run: nothing new begins, what runs stops at its next safe point. RUN is its id, or its last letters, at least 4.
 
     With --now nobody waits for what runs. What a worker is in the middle of may still land then; the stage's next run
     waits until that cannot be any more.

@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run that workers carry out: told of in a line, or followed to its end and, if it is rolled back, to the end of that."""
 
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
 import click
 
 from fleetflow_tasks import api
 from fleetflow_tasks.cli.options import say, warn
 from fleetflow_tasks.cli.screen import Screen
-from fleetflow_tasks.errors import EXIT_FAILED
+from fleetflow_tasks.errors import EXIT_FAILED, Problem
+
+if TYPE_CHECKING:
+    from fleetflow_tasks.engine.model import Run
 
 SILENCE = 2.0  # seconds that one waits without a word
 GOES_ON = "the run goes on: `flow watch {run}` follows it again, `flow cancel {run}` stops it"
@@ -17,10 +24,12 @@ NOT_YET = "its rollback has not begun yet: `flow queue` says what it waits for"
 def told_or_followed(following: api.Following, *, wait: bool, as_json: bool, quiet: bool) -> int:
     """After a submit of any kind: the exit code, which with *wait* is the run's."""
     if following.repeated:
-        say(f"run {following.run} was found again by its key{_named(following.key)}")
+        _tell_again(following)
+    if following.superseded and not quiet:
+        say(_cancels(following.superseded))
     if not wait:
         return _told(following, as_json=as_json, quiet=quiet)
-    with following.warned():
+    with nullcontext() if quiet or following.repeated else following.warned():
         return followed(following, as_json=as_json, quiet=quiet)
 
 
@@ -68,9 +77,39 @@ def _told(following: api.Following, *, as_json: bool, quiet: bool) -> int:
         )
     if not (quiet or as_json):
         say(f"follow it: flow watch {run.id}")
-    if problem := following.unsafe():
+    if not (quiet or following.repeated) and (problem := following.unsafe()):
         warn((problem,))
     return 0
+
+
+def _tell_again(following: api.Following) -> None:
+    """A run that was there already may have ended: then nobody should take its end for that of something done now."""
+    from fleetflow_tasks.engine.dispatch import ago
+
+    run = following.snapshot().run
+    found = f"run {run.id} was found again by its key{_named(following.key)}"
+    if run.ended is None:
+        return say(found)
+    if run.status == "succeeded":
+        return say(f"{found}: it ended {ago(following.clock()() - run.ended)} ago; nothing was done now")
+    problem = Problem(
+        code="ended-then",
+        message=f"{found}: it {'was cancelled' if run.status == 'cancelled' else 'failed'} then; nothing was tried now",
+        fix=f"flow retry {run.id}, or submit with --idempotency-key=''",
+        severity="warning",
+    )
+    return warn((problem,))
+
+
+def _cancels(runs: Sequence["Run"]) -> str:
+    """`cancels run vqzgg02g of root@vm, running, and 1 in line`."""
+    from fleetflow_tasks.view.because import short
+    from fleetflow_tasks.view.ink import clean
+
+    begun = [run for run in runs if run.status != "queued"]
+    queued = len(runs) - len(begun)
+    told = [f"run {short(run.id)}{f' of {clean(run.actor)}' if run.actor else ''}, {run.status}" for run in begun]
+    return "cancels " + ", and ".join([*told, *([f"{queued} in line"] if queued else [])])
 
 
 def _named(key: str | None) -> str:

@@ -6,7 +6,7 @@ import time
 import click
 
 from fleetflow_tasks import api
-from fleetflow_tasks.cli.options import colour, json_option, named_stage_options, span
+from fleetflow_tasks.cli.options import colour, json_option, named_stage_options, say, span
 from fleetflow_tasks.config.model import ServiceName
 from fleetflow_tasks.runtimes.base import LogOptions
 
@@ -38,5 +38,9 @@ def command(
     )
     lines = api.logs(request, planned.plan, [ServiceName(name) for name in services], options)
     shown = logs.Logs([service.name for service in planned.plan.services], timestamps=timestamps, colour=colour())
+    silent = True
     for line in lines:
         click.echo(logs.as_json(line) if as_json else shown.line(line))
+        silent = False
+    if silent and all(each.state == "missing" for each in api.status(request, planned.plan)):
+        say(f"nothing of {planned.plan.project}/{planned.plan.stage} runs")

@@ -5,7 +5,8 @@ import functools
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TextIO, TypeVar
 
 import click
@@ -146,8 +147,10 @@ def word(given: str, known: Sequence[Known], kind: str) -> Known:
 
 
 def names(only: tuple[str, ...], *, no_deps: bool = False) -> tuple[str, ...]:
-    """`--only api,web --only db` -> ("api", "web", "db"). Raises click.UsageError for --no-deps without it."""
+    """`--only api,web --only db` -> ("api", "web", "db"). Raises click.UsageError for --no-deps without it, or no name in it."""
     found = tuple(name.strip() for each in only for name in each.split(",") if name.strip())
+    if only and not found:
+        raise click.UsageError("--only names no service")
     if no_deps and not found:
         raise click.UsageError("--no-deps needs --only: which services are meant?")
     return found
@@ -156,6 +159,16 @@ def names(only: tuple[str, ...], *, no_deps: bool = False) -> tuple[str, ...]:
 def say(text: str) -> None:
     """A word beside the answer: it goes to stderr, so that stdout stays what was asked for."""
     click.echo(text, err=True)
+
+
+@contextmanager
+def told_if_interrupted(text: str) -> Iterator[None]:
+    """Ctrl-C in the block still ends the command, but not without *text*."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(text)
+        raise
 
 
 def warn(problems: Sequence[Problem]) -> None:

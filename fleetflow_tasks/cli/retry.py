@@ -38,7 +38,7 @@ def command(
 ) -> int:
     """Do again what a run did not: its failed, skipped and cancelled steps. What it did is kept.
 
-    RUN is its id, or the last letters of it; it must be the newest run of its stage. The plan is the run's own, so no
+    RUN is its id, or its last letters, at least 4; it must be the newest run of its stage. The plan is the run's own, so no
     file is read: to deploy what the files say now, use `flow submit`.
     """
     from fleetflow_tasks.cli.follow import told_or_followed

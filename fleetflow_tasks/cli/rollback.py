@@ -51,7 +51,7 @@ def command(
     """Deploy an earlier plan of a stage again, as a new run.
 
     Without --to it is that of the newest run that deployed the whole stage, succeeded, and whose plan differs from the
-    last one. STAGE may be left out where only one is known, and be written PROJECT/STAGE. No file is read.
+    last one and was not rolled back from. STAGE may be left out where only one is known, and be written PROJECT/STAGE. No file is read.
     """
     from fleetflow_tasks.cli.follow import told_or_followed
     from fleetflow_tasks.view import version

@@ -6,7 +6,7 @@ from typing import get_args
 import click
 
 from fleetflow_tasks import api
-from fleetflow_tasks.cli.options import colour, columns, here, json_option, place, span, stage_name_options, word
+from fleetflow_tasks.cli.options import colour, columns, here, json_option, place, say, span, stage_name_options, word
 from fleetflow_tasks.engine.model import RunStatus
 
 
@@ -44,9 +44,11 @@ def command(
         since=since,
         limit=limit,
     )
+    narrowed = any((status, actor, mine, since))
     if as_json:
         click.echo(tables.runs_json(found))
     else:
-        narrowed = any((named_project, named_stage, status, actor, mine, since))
         text = tables.runs(found, now=now, colour=colour(), columns=columns())
-        click.echo("no run is like that; `flow runs` alone lists all" if narrowed and not found else text)
+        click.echo(text if found else tables.no_runs(named_project, named_stage, narrowed=narrowed))
+    if not (found or narrowed or named_project or named_stage) and (redis := api.which_redis(here())):
+        say(redis)

@@ -13,7 +13,7 @@ from fleetflow_tasks.cli.options import colour, columns, here, json_option
 def command(run: str | None, as_json: bool) -> None:
     """Show how a run went: its plan, who began it and from where, each step's times, and what it changed.
 
-    RUN is its id or the last letters of it; without it, the newest run is taken. Images and changes can be shown only
+    RUN is its id or its last letters, at least 4; without it, the newest run is taken. Images and changes can be shown only
     where the key of the plan is at hand.
     """
     from fleetflow_tasks.view import show

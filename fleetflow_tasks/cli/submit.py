@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`flow submit`: a stage handed to the workers; they carry it out whether anybody watches or not."""
 
+from contextlib import ExitStack
+
 import click
 
 from fleetflow_tasks import api
@@ -16,6 +18,7 @@ from fleetflow_tasks.cli.options import (
     quiet_option,
     say,
     timeout_option,
+    told_if_interrupted,
     wait_option,
     wait_workers_option,
     warn,
@@ -63,19 +66,24 @@ def command(
     """
     from fleetflow_tasks.cli.follow import told_or_followed
 
-    planned = api.plan(request, only=names(only, no_deps=no_deps), with_dependencies=not no_deps)
+    with told_if_interrupted("nothing was submitted"):
+        planned = api.plan(request, only=names(only, no_deps=no_deps), with_dependencies=not no_deps)
     warn(planned.warnings)
-    with api.submitted(
-        request,
-        planned.plan,
-        conflict=conflict,
-        key=key,
-        fail_fast=fail_fast,
-        wait_workers=wait_workers,
-        timeout=timeout,
-        rollback=rollback,
-        adopt=adopt,
-    ) as following:
+    with ExitStack() as stack:
+        with told_if_interrupted("`flow runs` says whether it was submitted by then"):
+            following = stack.enter_context(
+                api.submitted(
+                    request,
+                    planned.plan,
+                    conflict=conflict,
+                    key=key,
+                    fail_fast=fail_fast,
+                    wait_workers=wait_workers,
+                    timeout=timeout,
+                    rollback=rollback,
+                    adopt=adopt,
+                )
+            )
         if key is None and following.key and not following.repeated:
             say(f"its key is `{following.key}`: if this job submits the same plan again, it finds this run")
         return told_or_followed(following, wait=wait, as_json=as_json, quiet=quiet)

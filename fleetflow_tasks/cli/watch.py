@@ -14,7 +14,7 @@ from fleetflow_tasks.cli.options import here, json_option, quiet_option
 def command(run: str | None, as_json: bool, quiet: bool) -> int:
     """Follow a run to its end, or read how one ended; the exit code is the run's.
 
-    RUN is its id or the last letters of it; without it, the newest run is taken. Ctrl-C ends the following, not the run.
+    RUN is its id or its last letters, at least 4; without it, the newest run is taken. Ctrl-C ends the following, not the run.
     """
     from fleetflow_tasks.cli.follow import followed
 

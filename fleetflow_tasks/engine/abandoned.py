@@ -21,6 +21,7 @@ from fleetflow_tasks.config.model import ProjectName, StageName
 from fleetflow_tasks.engine import keys
 from fleetflow_tasks.engine.model import LOCAL, Claim, Hint, Run, RunId, StepState, WorkerInfo
 from fleetflow_tasks.engine.store import Store
+from fleetflow_tasks.engine.trouble import DamagedError
 from fleetflow_tasks.plan.model import QueueName
 
 SILENCE = 60.0  # seconds, two leases, after which a process that is not here is taken for dead
@@ -91,13 +92,14 @@ def _given_up(store: Store, run: RunId) -> tuple[Hint, ...]:
     if snapshot is not None:
         for step in snapshot.steps:
             if step.status == "running":
-                hints += store.release(_claim(snapshot.run, step), reason="its `flow up` was killed")
+                hints += store.release(_claim(snapshot.run, step), reason="its `flow up` was killed").hints
     return tuple(hints)
 
 
 def _claim(run: Run, step: StepState) -> Claim:
     """The dead process's claim, as far as giving it back needs it."""
-    assert step.worker is not None  # noqa: S101  (a running step has one)
+    if step.worker is None:
+        raise DamagedError(f"step `{step.step}` of run {run.id} is under way, and no worker has it")
     return Claim(
         run=run.id,
         step=step.step,

@@ -300,7 +300,7 @@ class _Worker:
                 if (
                     not held.hangs()
                 ):  # what hangs is counted as lost when its lease ends: it may be the step's own doing
-                    send(self._publish, self.store.release(held.claim, reason="its worker had to end"))
+                    send(self._publish, self.store.release(held.claim, reason="its worker had to end").hints)
             self.store.leave(self.id)
         log.info("worker.ended", extra={"worker": self.id, "code": self._code})
         with suppress(FleetFlowError, OSError):

@@ -20,6 +20,7 @@ from fleetflow_tasks.plan.codec import Keys, seal
 from fleetflow_tasks.plan.model import Plan, QueueName, StepId
 
 OTHER_KEY = "other-key"
+NEVER = "none was ever seen on this Redis"
 
 
 def submit(
@@ -40,12 +41,13 @@ def submit(
     timeout: float | None = None,
     rollback: bool = False,
     adopt: bool = False,
+    after: int | None = None,
 ) -> Submitted:
     """Store *plan* as *run* and set it going.
 
     wait_workers: store it even where nobody serves a queue; its steps then wait for a worker.
     kept: steps that count as done. timeout: seconds from now, after which the run ends as failed. rollback: when it
-    fails, the stage's last good run comes again. adopt: forget which engines the stage was on.
+    fails, the stage's last good run comes again. adopt: forget which engines the stage was on. after: as `Store.submit`.
     Raises UnavailableError where nobody serves a queue, or Redis does not answer or must not be used (it evicts keys,
     it is nearly full); RefusedError where the workers hold another key, or the stage is busy and `conflict` is `fail`.
     """
@@ -71,6 +73,7 @@ def submit(
         timeout=timeout,
         rollback=rollback,
         adopt=adopt,
+        after=after,
     )
     for problem in missing:
         store.note(submitted.run.id, msgspec.structs.replace(problem, severity="warning"))
@@ -124,7 +127,7 @@ def _unserved(queue: QueueName, schema: int, key: str, workers: Sequence[WorkerI
 
 def _last_seen(queue: QueueName, store: Store) -> str:
     at = store.last_served(queue)
-    return "none was ever seen on this Redis" if at is None else f"the last one was seen {ago(store.now() - at)} ago"
+    return NEVER if at is None else f"the last one was seen {ago(store.now() - at)} ago"
 
 
 def ago(seconds: float) -> str:

@@ -12,14 +12,13 @@ already, who finds the work done.
 import logging
 import threading
 import time
-import traceback
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Literal, TypeVar
 
 from fleetflow_tasks.config.model import Data, ProjectName, RuntimeName, StageName
-from fleetflow_tasks.engine.hide import Hide, hidden_outcome, hidden_problem, hider
+from fleetflow_tasks.engine.hide import Hide, hidden_outcome, hidden_problem, hider, traced
 from fleetflow_tasks.engine.lease import Held, Leases
 from fleetflow_tasks.engine.model import Claim, Finished, Hint, Publish, RunId, StepState, StepStatus, WorkerId
 from fleetflow_tasks.engine.pin import Pins
@@ -83,17 +82,24 @@ class Plans:
 
     def opened(self, run: RunId, project: ProjectName, stage: StageName) -> "Opened | None":
         """None: the run is not there any more. Raises RefusedError when the seal does not fit."""
+        if (kept := self._kept(run)) is not None:
+            return kept
+        blob = self._store.sealed_plan(
+            run
+        )  # not under the lock: whose plan is kept does not wait for a Redis that is away
+        if blob is None:
+            return None
         with self._lock:
-            if run not in self._opened:
-                blob = self._store.sealed_plan(run)
-                if blob is None:
-                    return None
-                plan = unseal(blob, self._keys, run=run, project=project, stage=stage)
-                steps = {step.id: step for step in plan.steps}
-                self._opened[run] = Opened(plan=plan, steps=steps, hide=hider(plan))
+            if run not in self._opened:  # several may have fetched it at once; one opens it
+                self._opened[run] = _opened(unseal(blob, self._keys, run=run, project=project, stage=stage))
                 self._forget()
-            self._opened.move_to_end(run)
             return self._opened[run]
+
+    def _kept(self, run: RunId) -> "Opened | None":
+        with self._lock:
+            if run in self._opened:
+                self._opened.move_to_end(run)
+            return self._opened.get(run)
 
     def _forget(self) -> None:
         """What was not asked for the longest time; never the last one, however large."""
@@ -109,6 +115,10 @@ class Opened(Data, frozen=True, kw_only=True):
     plan: Plan
     steps: Mapping[StepId, Step]
     hide: Hide
+
+
+def _opened(plan: Plan) -> Opened:
+    return Opened(plan=plan, steps={step.id: step for step in plan.steps}, hide=hider(plan))
 
 
 def nowhere(point: Point, run: RunId, step: StepId) -> None:
@@ -196,7 +206,9 @@ def _tried(attempt: Held, opened: Opened, step: Step, runtimes: Runtimes, pins: 
     try:
         attempt.begin(step.timeout, hide=opened.hide)
         runtime = runtimes(step.runtime)
-        pins.check(attempt.claim.run, opened.plan, step.runtime, runtime)
+        here = runtime.identity(opened.plan)
+        if not _told(attempt, lambda: pins.check(attempt.claim.run, opened.plan, step.runtime, here)):
+            return Lost()
         return Done(outcome=_called(runtime, opened.plan, step, attempt))
     except Stopped as stopped:
         return _stopped(stopped, attempt)
@@ -205,9 +217,7 @@ def _tried(attempt: Held, opened: Opened, step: Step, runtimes: Runtimes, pins: 
     except FleetFlowError as error:
         return Failed(problem=error.problems[0], retry_in=_again(error, step, attempt.claim))
     except Exception as error:  # noqa: BLE001  (a runtime may be anybody's)
-        # Not `log.exception`: a library's words, and so a traceback, may hold what it was given.
-        traced = {"traceback": opened.hide(traceback.format_exc())}
-        log.error("step.bug", extra=_fields(attempt.claim) | traced)  # noqa: TRY400
+        log.error("step.bug", extra={**_fields(attempt.claim), **traced(opened.hide)})  # noqa: TRY400  (`exc_info` hides nothing)
         return Failed(problem=_bug(error, tracebacks), retry_in=None)
 
 
@@ -276,7 +286,7 @@ def _written(store: Store, claim: Claim, ending: Ending) -> Finished:
         case Cancelled():
             return store.finish_cancelled(claim)
         case GivenBack():
-            return Finished(accepted=True, hints=store.release(claim, reason="draining"))
+            return store.release(claim, reason="draining")
         case Lost():
             return Finished(accepted=False)
 

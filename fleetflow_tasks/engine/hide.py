@@ -2,10 +2,17 @@
 """What a runtime says, without the values of secrets: a platform's error, an application's last line, a traceback.
 
 Whatever leaves a step, for Redis or for a log, goes through here. A runtime is asked not to say them; a library below it
-was never asked.
+was never asked. What a library says is often written in some way: a password in an address is quoted, one in a header
+is base64, one in a dump of a request is JSON or a `repr`. So each secret is looked for in all of these forms, which are
+made once for a plan.
 """
 
-from collections.abc import Callable, Iterator
+import base64
+import json
+import re
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from urllib.parse import quote, quote_plus
 
 import msgspec
 
@@ -22,14 +29,20 @@ Hide = Callable[[str], str]
 
 def hider(plan: Plan) -> Hide:
     """A function that puts `[hidden]` in the place of each secret of *plan*, and of each line of a long one."""
-    values = sorted(set(_values(plan)), key=len, reverse=True)  # what holds another goes first
+    written = {form for value in set(_values(plan)) for form in _forms(value) if len(form) >= SHORTEST}
+    forms = sorted(written, key=len, reverse=True)  # what holds another goes first
 
     def hide(text: str) -> str:
-        for value in values:
-            text = text.replace(value, HIDDEN)
+        for form in forms:
+            text = text.replace(form, HIDDEN)
         return text
 
     return hide
+
+
+def traced(hide: Hide) -> Mapping[str, str]:
+    """The exception being handled, for a log line's `extra`. Not as `exc_info`: a library's words may hold what it was given."""
+    return {"traceback": hide(traceback.format_exc())}
 
 
 def hidden_problem(problem: Problem, hide: Hide) -> Problem:
@@ -54,3 +67,27 @@ def _values(plan: Plan) -> Iterator[str]:
             if len(value) >= SHORTEST:
                 yield value
             yield from (line for line in value.splitlines() if len(line) >= SHORTEST_LINE)
+
+
+def _forms(value: str) -> Iterator[str]:
+    """*value* as it stands, and as libraries write it down."""
+    yield value
+    for quoted in (quote(value), quote(value, safe=""), quote_plus(value)):
+        yield quoted
+        yield re.sub("%[0-9A-F]{2}", lambda code: code[0].lower(), quoted)
+    yield json.dumps(value)[1:-1]
+    yield json.dumps(value, ensure_ascii=False)[1:-1]
+    yield repr(value)[1:-1]
+    yield repr(value.encode())[2:-1]
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        yield encode(value.encode()).decode()
+        yield from (_amid(value.encode(), before, encode) for before in range(3))
+
+
+def _amid(value: bytes, before: int, encode: Callable[[bytes], bytes]) -> str:
+    """What base64 makes of *value* where something else stands around it (`user:PASSWORD`): the characters that are all its own.
+
+    before: bytes in front of it, modulo 3; each character holds six bits.
+    """
+    first, end = -(-before * 8 // 6), (before + len(value)) * 8 // 6
+    return encode(bytes(before) + value)[first:end].decode()

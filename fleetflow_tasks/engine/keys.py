@@ -16,7 +16,8 @@ one to roll back to, lives 400 days, and from when another takes its place as if
     T:answers           hash    of `expire`, `due` and `no_undo`: the last request and its answer
     T:key:<key>         string  idempotency key -> run id; lives as its run
     R                   hash    status, generation, reason, actor, note, left (steps not ended), failed, cancelled, because,
-                                deadline, rollback, whole (deploy or teardown of all), adopt, undone (by which run) …
+                                deadline, rollback, whole (deploy or teardown of all), adopt, undone (by which run),
+                                waits (told that its rollback waits) …
     R:sealed            string  the plan, sealed
     R:order             string  step ids in the plan's order, JSON
     R:steps             hash    step -> its state, JSON

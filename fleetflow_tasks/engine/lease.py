@@ -180,11 +180,17 @@ class Leases:
 
     @contextmanager
     def hold(self, claim: Claim) -> Iterator[Held]:
-        """Keep *claim* renewed while the block runs."""
+        """Keep *claim* renewed while the block runs.
+
+        An attempt of this process that still holds the same step has lost it: nobody is given what another holds. No
+        renewal would tell it so from now on, hence this does.
+        """
         held = Held(claim, leases=self)
         key = (claim.run, claim.step)
         with self._lock:
-            self._held[key] = held
+            before, self._held[key] = self._held.get(key), held
+        if before is not None:
+            before.answered("lost", sent=claim.taken)
         try:
             yield held
         finally:

@@ -7,7 +7,9 @@ Times are Unix seconds of Redis's clock (`TIME`), never of a worker's.
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import Literal, NewType
+from typing import Annotated, Literal, NewType
+
+import msgspec
 
 from fleetflow_tasks.config.model import Data, ProjectName, ServiceName, StageName
 from fleetflow_tasks.errors import Problem
@@ -51,9 +53,9 @@ LOCAL = "local."  # how the queues of `flow up` begin: each for one process, nev
 MAX_LOSSES = 3  # a step whose worker died this often fails: it is probably the step that kills
 LEASE = 30.0  # seconds; renewed every RENEW, so that five renewals may fail before a step is lost
 RENEW = 5.0  # seconds; also how soon a cancel reaches a running step
-SETTLE = (
-    10.0  # seconds after a lost lease before another run of the stage begins: the longest call that may be on its way
-)
+# Seconds after a lost lease before another run of the stage begins: the longest call that may be on its way, which is a stop
+# (Docker's 15 for any call, and the ten between TERM and KILL). Who may begin one has until 0.9 of its lease to do so.
+SETTLE = 25.0
 PATIENCE = 600.0  # seconds that a ready step waits for a worker on a queue that nobody serves; then it fails
 TELL = 5.0  # seconds of that after which the run's watchers are told
 # Hints that a run may have out on a queue: one for two slots of its live workers, this many at least, or WINDOW where no worker
@@ -63,6 +65,11 @@ MIN_WINDOW = 2
 WINDOW = 32
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"  # no i, l, o, u: read aloud without doubt
+
+
+def settling(lease: float) -> float:
+    """SETTLE, where a claim is good for *lease* seconds: a test's short lease means a short wait."""
+    return SETTLE * lease / LEASE
 
 
 def new_run_id() -> RunId:
@@ -197,6 +204,17 @@ class Finished(Data, frozen=True, kw_only=True):
     ended: RunStatus | None = None
 
 
+class Due(Data, frozen=True, kw_only=True):
+    """What a look at a stage brought, and what else is to be looked at there.
+
+    held: a run that failed is to be rolled back. alone: a run is carried out by the process that made it, and by nobody else.
+    """
+
+    hints: tuple[Hint, ...] = ()
+    held: bool = False
+    alone: bool = False
+
+
 class Snapshot(Data, frozen=True, kw_only=True):
     """A run and all of its steps at one moment; events after `last` have not been counted in."""
 
@@ -205,8 +223,15 @@ class Snapshot(Data, frozen=True, kw_only=True):
     last: EventId
 
 
+# What one entry of the registry may say. It is read by everybody, so nonsense in it must stop at its reader.
+Count = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
+ServedQueue = Annotated[
+    QueueName, msgspec.Meta(pattern=r"\A[A-Za-z0-9_-]+(\..*)?\Z", max_length=300)
+]  # runtime, or with a host
+
+
 class WorkerInfo(Data, frozen=True, kw_only=True):
-    """What a worker says of itself every 5 s. seen: when it last did.
+    """What a worker says of itself every 5 s. seen: when it last did. One that says what no worker would is not read.
 
     birth: where and when its process began, so that who is in the same place can tell whether it lives; "": not said.
     keys: the ids of the keys whose plans it can open; an id says nothing of its key.
@@ -214,11 +239,11 @@ class WorkerInfo(Data, frozen=True, kw_only=True):
 
     id: WorkerId
     host: str
-    pid: int
-    queues: tuple[QueueName, ...]
-    slots: int
-    busy: int = 0
-    schema: int = 1
+    pid: Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+    queues: Annotated[tuple[ServedQueue, ...], msgspec.Meta(min_length=1, max_length=1000)]
+    slots: Count
+    busy: Count = 0
+    schema: Count = 1
     runtimes: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     birth: str = ""

@@ -4,11 +4,13 @@
 Data alone: `api` fills it in, `view` finds out from it what waits for what.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from fleetflow_tasks.config.model import Data, ProjectName, StageName
 from fleetflow_tasks.engine.model import Run, Snapshot, Undo, WorkerInfo
 from fleetflow_tasks.plan.model import QueueName
+
+SILENT = 7.0  # seconds without a beat, of which one comes every five
 
 
 class StageOverview(Data, frozen=True, kw_only=True):
@@ -36,3 +38,8 @@ class Overview(Data, frozen=True, kw_only=True):
     workers: tuple[WorkerInfo, ...] = ()
     lengths: Mapping[QueueName, int] = {}
     seen: Mapping[QueueName, float] = {}
+
+
+def silent(workers: Iterable[WorkerInfo], now: float) -> tuple[WorkerInfo, ...]:
+    """Those that missed a beat, the last heard first: gone, or cut off, though they are not given up yet."""
+    return tuple(sorted((each for each in workers if now - each.seen > SILENT), key=lambda each: -each.seen))

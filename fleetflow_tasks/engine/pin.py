@@ -19,7 +19,6 @@ from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.errors import Problem, RefusedError
 from fleetflow_tasks.plan.model import Plan, QueueName
 from fleetflow_tasks.plan.resolve import queue
-from fleetflow_tasks.runtimes.base import Runtime
 
 KEPT = 1024  # answers that are remembered; where more runs than that take turns, each step asks again
 
@@ -32,16 +31,19 @@ class Pins:
         self._right: OrderedDict[tuple[RunId, RuntimeName], str] = OrderedDict()
         self._lock = threading.Lock()
 
-    def check(self, run: RunId, plan: Plan, name: RuntimeName, runtime: Runtime) -> None:
-        """Raises RefusedError where the stage is on another engine, UnavailableError where the platform does not answer."""
-        here = runtime.identity(plan)
+    def check(self, run: RunId, plan: Plan, name: RuntimeName, here: str) -> bool:
+        """True: the stage is on this engine, from now on if it was on none. here: what the platform says it is; "": nothing.
+
+        Raises RefusedError where the stage is on another one, UnavailableError where the store does not answer.
+        """
         if not here or self._right.get((run, name)) == here:
-            return
+            return True
         public = queue(name, plan.options.get(name, {}))
         there = self._store.pin_engine(plan.project, plan.stage, public, here)
         if there != here:
             raise RefusedError(_other(plan, public, here=here, there=there))
         self._remember(run, name, here)
+        return True
 
     def _remember(self, run: RunId, name: RuntimeName, here: str) -> None:
         with self._lock:

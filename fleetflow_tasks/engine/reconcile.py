@@ -84,9 +84,17 @@ def tick(memory: Memory, *, store: Store, publish: Publish, keys: Keys, lease: f
 def _begun(memory: Memory, store: Store) -> Memory:
     """A round over all stages. What is to be sent again is found out once for all of them, however many passes it takes."""
     queues = {queue for worker in store.workers() for queue in worker.queues if not queue.startswith(LOCAL)}
-    empty = frozenset(queue for queue in queues if store.queue_length(queue) == 0)
+    empty = frozenset(queue for queue in queues if _is_empty(queue, store))
     # What is sent again gets two passes to be followed.
     return msgspec.structs.replace(memory, empty=empty - memory.empty, again=empty & memory.empty)
+
+
+def _is_empty(queue: QueueName, store: Store) -> bool:
+    """A queue that is none, since somebody else wrote under its name, says nothing of what was lost."""
+    try:
+        return store.queue_length(queue) == 0
+    except DamagedError:
+        return False
 
 
 def look_around(memory: Memory, *, store: Store, lease: float) -> Memory:
@@ -111,13 +119,16 @@ def care(
     again what was lost."""
     quiet = time.monotonic() < memory.quiet_until
     hints = [] if quiet else list(store.expire(*stage))
-    hints += give_up_abandoned(store, *stage, quiet=quiet)
-    hints += store.due(*stage, republish=republish)
+    due = store.due(*stage, republish=republish)
+    hints += due.hints
+    if due.alone:
+        hints += give_up_abandoned(store, *stage, quiet=quiet)
     for hint in dict.fromkeys(hints):  # what was just given back may stand among what is sent again
         publish(hint)
     if hints:
         log.info("hints.sent_again", extra={"stage": "/".join(stage), "count": len(hints)})
-    _undo(stage, store, publish, keys)
+    if due.held:
+        _undo(stage, store, publish, keys)
 
 
 def _undo(stage: StageKey, store: Store, publish: Publish, keys: Keys) -> None:
@@ -178,6 +189,9 @@ class Reconciler:
             if not self._store.reconciler(self._worker, lease=HOLD):
                 return memory.in_reserve()
             return tick(memory, store=self._store, publish=self._publish, keys=self._keys, lease=self._lease)
-        except FleetFlowError as error:
+        except UnavailableError as error:
             log.warning("reconciler.blind", extra={"problem": str(error)})
             return memory.after_outage(lease=self._lease)
+        except FleetFlowError as error:  # Redis answers, so whoever holds a lease can renew it
+            log.warning("reconciler.blind", extra={"problem": str(error)})
+            return memory

@@ -15,8 +15,8 @@ from fleetflow_tasks.plan.model import Plan
 class Record(Data, frozen=True, kw_only=True):
     """readable: of its plan, what needs no key. plan: the whole of it; None where it cannot be opened, and why is in `closed`.
 
-    events: as far as they are kept. before: the last run that deployed the stage as a whole, before this one; differences:
-    against its plan, None where one of the two cannot be opened. undone: the run that rolled this one back.
+    events: as far as they are kept. before: the last run that had succeeded as a whole when this one began;
+    differences: against its plan, None where one of the two cannot be opened. undone: the run that rolled this one back.
     now: Redis's clock.
     """
 

@@ -2,8 +2,10 @@
 """An earlier run's plan, carried out again because somebody asks for it: what failed once more, or a version of before.
 
 A run is never begun again. Both are new runs, with a generation of their own, so whatever is still on its way for the
-old one is refused by what it meets. A retry keeps what its run had done; but only of the stage's newest run, since any
-later one may have changed it. What was prepared and not deployed was removed at the run's end, so it is prepared again.
+old one is refused by what it meets. A retry keeps what its run had done; but only of the last run of its stage that has
+begun, since any later one may have changed it. One may begin between the look and the submit, and even end: so the script
+that stores the retry looks once more. A run that was cancelled in line did nothing, and stands in nobody's way; retried
+itself, it keeps nothing. What was prepared and not deployed was removed at the run's end, so it is prepared again.
 """
 
 from collections.abc import Sequence
@@ -22,10 +24,12 @@ from fleetflow_tasks.engine.model import (
 )
 from fleetflow_tasks.engine.rollback import reopened
 from fleetflow_tasks.engine.store import Store
-from fleetflow_tasks.engine.trouble import unknown
+from fleetflow_tasks.engine.trouble import known
 from fleetflow_tasks.errors import Problem, RefusedError
 from fleetflow_tasks.plan.codec import Keys
 from fleetflow_tasks.plan.model import Plan, Step, StepId
+
+RUNS = 1000  # of a stage that are looked at: 50 that have ended are kept, and the line is not as long
 
 
 def retry(
@@ -43,11 +47,12 @@ def retry(
 ) -> Submitted:
     """Submit a run of what *run* did not do. If that was to be rolled back on failure, so is this.
 
-    Raises RefusedError where *run* is not known, not over, went well, is not its stage's newest, or cannot be opened;
-    and as `dispatch.submit` does where the stage is busy: somebody was faster.
+    Raises RefusedError where *run* is not known, not over, went well, cannot be opened, or another of its stage has begun
+    since; and as `dispatch.submit` does where the stage is busy: somebody was faster.
     """
-    old = _known(run, store)
-    _refuse_retry(old, _newest(old, store))
+    old = known(store.run(run), run)
+    last = store.generation(old.project, old.stage)  # first of all: what begins from now on is found by the script
+    _refuse_retry(old, _last_begun(old, store))
     plan = reopened(old.id, old.project, old.stage, store=store, keys=keys)
     snapshot = store.snapshot(old.id)
     return submit(
@@ -61,11 +66,12 @@ def retry(
         conflict="fail",
         fail_fast=fail_fast,
         wait_workers=wait_workers,
-        kept=again(plan, snapshot.steps if snapshot is not None else ()),
+        kept=again(plan, snapshot.steps) if snapshot is not None and old.generation else (),
         because=Because(kind="retry", run=old.id, plan=old.id),
         timeout=timeout,
         rollback=old.rollback,
         adopt=adopt,
+        after=old.generation or last,
     )
 
 
@@ -88,7 +94,7 @@ def roll_back_to(
     Raises RefusedError where *run* is not known, did not succeed, deployed a part of its stage alone, or cannot be
     opened; and as `dispatch.submit` does.
     """
-    good = _known(run, store)
+    good = known(store.run(run), run)
     _refuse_rollback(good)
     return submit(
         reopened(good.id, good.project, good.stage, store=store, keys=keys),
@@ -101,7 +107,7 @@ def roll_back_to(
         conflict=conflict,
         fail_fast=fail_fast,
         wait_workers=wait_workers,
-        because=Because(kind="rollback", run=_newest(good, store).id, plan=good.id),
+        because=Because(kind="rollback", run=_last_begun(good, store).id, plan=good.id),
         timeout=timeout,
         adopt=adopt,
     )
@@ -120,24 +126,20 @@ def _changes_a_service(step: Step) -> bool:
     return step.service is not None and step.action in ("deploy", "remove")
 
 
-def _known(run: RunId, store: Store) -> Run:
-    found = store.run(run)
-    if found is None:
-        raise RefusedError(unknown(run))
-    return found
+def _last_begun(run: Run, store: Store) -> Run:
+    """Of the stage of *run*; *run* itself, where none is known to have begun."""
+    begun = [each for each in store.runs(run.project, run.stage, limit=RUNS) if each.generation]
+    return max(begun, key=lambda each: each.generation, default=run)
 
 
-def _newest(run: Run, store: Store) -> Run:
-    return next(iter(store.runs(run.project, run.stage, limit=1)), run)
-
-
-def _refuse_retry(run: Run, newest: Run) -> None:
+def _refuse_retry(run: Run, last: Run) -> None:
     if run.status not in RUN_ENDS:
         raise RefusedError(_goes_on(run))
     if run.status == "succeeded":
         raise RefusedError(_went_well(run))
-    if newest.id != run.id:
-        raise RefusedError(_not_newest(run, newest))
+    # One that never began stood in line behind those that were submitted before it.
+    if last.generation > run.generation and (run.generation or last.submitted > run.submitted):
+        raise RefusedError(_overtaken(run, last))
 
 
 def _goes_on(run: Run) -> Problem:
@@ -157,15 +159,13 @@ def _went_well(run: Run) -> Problem:
     )
 
 
-def _not_newest(run: Run, newest: Run) -> Problem:
+def _overtaken(run: Run, last: Run) -> Problem:
     return Problem(
-        code="not-newest",
+        code="overtaken",
         message=f"run {run.id} is not the newest of stage `{run.project}/{run.stage}` any more",
-        cause=(
-            f"run {newest.id} of {newest.actor or 'somebody'} came after it, and may have changed what it had done",
-        ),
+        cause=(f"run {last.id} of {last.actor or 'somebody'} has begun since, and may have changed what it had done",),
         fix="deploy the stage anew with `flow submit`: what is as it should be is left alone",
-        more=f"flow show {newest.id}",
+        more=f"flow show {last.id}",
     )
 
 

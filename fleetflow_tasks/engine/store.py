@@ -11,6 +11,7 @@ a wait that is retried in silence is a watcher that hangs).
 What this module does not know: plans' contents (it stores them sealed), Celery, and what a step does.
 """
 
+import math
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -35,13 +36,13 @@ from fleetflow_tasks.engine.model import (
     MAX_LOSSES,
     MIN_WINDOW,
     PATIENCE,
-    SETTLE,
     TELL,
     WINDOW,
     AnyEvent,
     Because,
     Claim,
     Conflict,
+    Due,
     EventId,
     Finished,
     Hint,
@@ -56,6 +57,7 @@ from fleetflow_tasks.engine.model import (
     Undo,
     WorkerId,
     WorkerInfo,
+    settling,
 )
 from fleetflow_tasks.errors import Bug, Problem, RefusedError, UnavailableError
 from fleetflow_tasks.plan.model import Plan, QueueName, Step, StepId
@@ -70,11 +72,15 @@ EVENTS_KEPT: Final = 10_000  # of a run, and ten for each step: a step without t
 REGISTRY: Final = 1.0  # seconds that the list of workers is believed
 STAGES: Final = 50  # asked for their runs on one way to Redis and back
 SKEW: Final = 60.0  # seconds that a submit may take between its stage's entry in the index and the run itself
+HEAD: Final = 1024  # bytes of a sealed plan, of which its header takes some 300
 BEATEN: Final = 15.0  # seconds after its last beat (one each 5) that a worker still counts as alive
+AHEAD: Final = 15.0  # seconds that a beat may lie in the future: Redis's clock was set back, and the next beat mends it
+
+NOT_HELD: Final = "not-held"  # the code of a rollback that nobody waits for any more
 
 _SCRIPTS: Final = (
     "submit", "claim", "renew", "release", "finish", "cancel", "expire", "due", "no_undo", "snapshot", "runs", "tell", "beat",
-    "reconciler", "idle",
+    "reconciler", "idle", "pin", "undo_waits",
 )  # fmt: skip
 
 
@@ -84,6 +90,7 @@ class _Stored(msgspec.Struct):
     repeated: bool = False
     busy: RunId | None = None
     unheld: bool = False
+    overtaken: bool = False
 
 
 class _Claimed(msgspec.Struct):
@@ -99,6 +106,9 @@ class _Claimed(msgspec.Struct):
 class _Moved(msgspec.Struct):
     hints: tuple[Hint, ...] = ()
     found: bool = True
+
+
+class _Looked(Due, frozen=True, kw_only=True):
     idle: bool = False
 
 
@@ -120,7 +130,7 @@ class Store:
         self._reader = reader
         self._shown = shown
         self._lease = lease
-        self.settle = SETTLE
+        self.settle = settling(lease)
         self._clock = clock
         self._scripts = {name: client.script(scripts, _text(name)) for name in _SCRIPTS}
         self._listing = client.Reading(scripts, _text("runs"))
@@ -174,6 +184,7 @@ class Store:
         rollback: bool = False,
         adopt: bool = False,
         undoes: RunId | None = None,
+        after: int | None = None,
     ) -> Submitted:
         """Write the run and, if its stage is free, start it.
 
@@ -185,7 +196,9 @@ class Store:
         adopt: as it begins, the stage forgets which engines it was pinned to.
         undoes: the failed run that the stage is held for. This one goes before all others and lifts the hold; if another has
         done so, that one is the answer.
-        Raises RefusedError where conflict is "fail" and a run has the stage, or the stage is not held for *undoes* any more.
+        after: the generation of the run that must still be the last of the stage that has begun; 0: none must have begun.
+        Raises RefusedError where conflict is "fail" and a run has the stage, the stage is not held for *undoes* any more, or
+        another run than *after*'s has begun.
         """
         self._room()
         name = keys.stage_name(plan.project, plan.stage)
@@ -205,9 +218,10 @@ class Store:
             because=None if because is None else _json(because),
             timeout=timeout,
             rollback=rollback,
-            whole=_whole(plan),
+            whole=whole(plan),
             adopt=adopt,
             undoes=undoes,
+            after=after,
             schema=plan.schema,
             events=EVENTS_KEPT + 10 * len(plan.steps),
             kept=_json(_kept(because)),
@@ -219,6 +233,8 @@ class Store:
             raise RefusedError(self._busy(name, stored.busy))
         if stored.unheld:
             raise RefusedError(_unheld(name, undoes))
+        if stored.overtaken:
+            raise RefusedError(_overtaken(name))
         found = self._run(name, stored.run)
         if found is None:
             raise Bug(Problem(code="run-lost", message=f"run `{stored.run}` was written and is not there"))
@@ -228,7 +244,8 @@ class Store:
         """Wait until what this process wrote would survive a power cut or a failover; False: it might not.
 
         A crash of Redis alone loses nothing that was answered. An append-only file is synced once a second, hence the
-        default. Not for each script: for a submitter that has hinted its steps and wants to tell its user.
+        default. A Redis before 7.2 that writes one cannot be asked how far it is, and is taken at its word. Not for each
+        script: for a submitter that has hinted its steps and wants to tell its user.
         """
         with self._said():
             info = self._redis.info("server", "replication", "persistence")
@@ -238,10 +255,12 @@ class Store:
             batch.set(keys.MARK, 1, ex=60)
             if info["connected_slaves"] > 0:
                 batch.wait(1, 100)
-            elif info.get("aof_enabled") and trouble.version(info) >= (7, 2):
+            elif not info.get("aof_enabled"):
+                return False
+            elif trouble.version(info) >= (7, 2):
                 batch.waitaof(1, 0, int(within * 1000))
             else:
-                return False
+                return True
             _, kept = batch.execute()
         copies: int = kept if isinstance(kept, int) else kept[0]
         return copies > 0
@@ -277,8 +296,10 @@ class Store:
     def quiet_until(self, project: ProjectName, stage: StageName) -> float | None:
         """Until when no run of the stage begins, since a call of a lost worker may be on its way; None: nothing keeps it."""
         with self._said():
-            until = self._redis.hget(f"{keys.tag(keys.stage_name(project, stage))}:stage", "quiet")
-        return float(until) if until is not None else None
+            until = cast(
+                "bytes | None", self._redis.hget(f"{keys.tag(keys.stage_name(project, stage))}:stage", "quiet")
+            )
+        return _number(until)
 
     def no_undo(self, project: ProjectName, stage: StageName, failed: RunId, problem: Problem) -> tuple[Hint, ...]:
         """Nothing is brought back for *failed*, and *problem* says why, on that run. Returns the hints of the next, if one begins.
@@ -288,6 +309,19 @@ class Store:
         tag = keys.tag(keys.stage_name(project, stage))
         answer = self._call("no_undo", tag, failed=failed, problem=_json(problem), **self._windows())
         return _read(answer, type=_Moved).hints
+
+    def undo_waits(self, project: ProjectName, stage: StageName, failed: RunId, problem: Problem) -> None:
+        """Tell on *failed*, once, that its rollback waits, and for what. Nothing happens where the stage is not held for it."""
+        tag = keys.tag(keys.stage_name(project, stage))
+        self._carried_out("undo_waits", tag, failed=failed, problem=_json(problem))
+
+    def generation(self, project: ProjectName, stage: StageName) -> int:
+        """Of the last run of the stage that has begun; 0: none has."""
+        with self._said():
+            text = cast(
+                "bytes | None", self._redis.hget(f"{keys.tag(keys.stage_name(project, stage))}:stage", "generation")
+            )
+        return int(_number(text) or 0)
 
     def good_run(self, project: ProjectName, stage: StageName) -> RunId | None:
         """The last run that succeeded in deploying the stage as a whole, and that nobody has taken down since."""
@@ -337,6 +371,14 @@ class Store:
             return None
         with self._said():
             return cast("bytes | None", self._redis.get(keys.part(name, run, "sealed")))
+
+    def plan_head(self, run: RunId) -> bytes:
+        """The beginning of the sealed plan, with its header in it; empty where the plan is not there."""
+        name = self._name(run)
+        if name is None:
+            return b""
+        with self._said():
+            return cast("bytes", self._redis.getrange(keys.part(name, run, "sealed"), 0, HEAD - 1))
 
     def events(self, run: RunId, *, after: EventId = BEGINNING, block: float = 0.0) -> Sequence[AnyEvent]:
         """At most 1,000; waits up to *block* seconds, 2 at most, for the first.
@@ -430,9 +472,9 @@ class Store:
         verdicts.update(dict.fromkeys(damaged, "lost"))
         return verdicts
 
-    def release(self, claim: Claim, *, reason: str) -> tuple[Hint, ...]:
+    def release(self, claim: Claim, *, reason: str) -> Finished:
         """Give a step back for another worker to begin; no loss is counted. Nothing happens where the fence is old."""
-        return self._end("release", claim, reason=reason).hints
+        return self._end("release", claim, reason=reason)
 
     def finish_well(self, claim: Claim, outcome: Outcome) -> Finished:
         return self._end("finish", claim, status="succeeded", outcome=_json(outcome))
@@ -481,7 +523,7 @@ class Store:
         )
         return _read(answer, type=_Moved).hints
 
-    def due(self, project: ProjectName, stage: StageName, *, republish: Sequence[QueueName] = ()) -> tuple[Hint, ...]:
+    def due(self, project: ProjectName, stage: StageName, *, republish: Sequence[QueueName] = ()) -> Due:
         """Ready the delayed steps whose time came, fill the windows, begin a run that waited for its turn.
 
         republish: queues whose messages are gone; their hints come again. Ready steps of a queue that no live worker
@@ -499,10 +541,10 @@ class Store:
             request=uuid.uuid4().hex,
             **self._windows(),
         )
-        moved = _read(answer, type=_Moved)
-        if moved.idle:
+        looked = _read(answer, type=_Looked)
+        if looked.idle:
             self._carried_out("idle", keys.ACTIVE, stage=name, before=before)
-        return moved.hints
+        return looked
 
     def active_stages(self) -> Sequence[tuple[ProjectName, StageName]]:
         """Those that have a run under way or in line, or had one a moment ago."""
@@ -541,10 +583,7 @@ class Store:
 
         So a stage is not spread over two engines by chance; the caller refuses where the answer is another than its own.
         """
-        key, field = f"{keys.tag(keys.stage_name(project, stage))}:stage", f"engine:{queue}"
-        with self._said():
-            self._redis.hsetnx(key, field, identity)
-            return cast("bytes", self._redis.hget(key, field)).decode()
+        return self._call("pin", keys.tag(keys.stage_name(project, stage)), queue=queue, identity=identity).decode()
 
     def reconciler(self, worker: WorkerId, *, lease: float = 5.0) -> bool:
         """Take or keep the right to reconcile, for *lease* seconds; False while another has it."""
@@ -578,10 +617,11 @@ class Store:
 
     def workers(self, *, within: float = BEATEN) -> Sequence[WorkerInfo]:
         """Those seen within that many seconds, by id."""
-        since = self.now() - within
+        now = self.now()
         with self._said():
             seen = cast(
-                "list[tuple[bytes, float]]", self._redis.zrangebyscore(keys.WORKERS, since, "+inf", withscores=True)
+                "list[tuple[bytes, float]]",
+                self._redis.zrangebyscore(keys.WORKERS, now - within, now + AHEAD, withscores=True),
             )
             if not seen:
                 return ()
@@ -596,7 +636,7 @@ class Store:
         """When a worker of *queue* was last seen; None: never. For "no worker serves it, the last was seen 3 h ago"."""
         with self._said():
             at = cast("bytes | None", self._redis.hget(f"{keys.WORKERS}:queues", queue))
-        return float(at) if at is not None else None
+        return _number(at)
 
     def queue_length(self, queue: QueueName) -> int:
         """Messages that no worker has fetched. Celery keeps a queue as a list of that name, as no priorities are used."""
@@ -653,7 +693,11 @@ class Store:
     def _packed(self, arguments: Mapping[str, object]) -> tuple[str, bytes]:
         """Arguments that are None are not sent: Lua reads them as nil."""
         clock = str(round(self._clock() * 1_000_000)) if self._clock else ""
-        return clock, msgspec.msgpack.encode({name: value for name, value in arguments.items() if value is not None})
+        given = {name: value for name, value in arguments.items() if value is not None}
+        try:
+            return clock, msgspec.msgpack.encode(given)
+        except OverflowError as error:  # a fence, say, that came from Redis, and that no script has given
+            raise trouble.DamagedError("a number of more than 64 bits") from error
 
     def _stages(
         self, project: ProjectName | None, stage: StageName | None, since: float | None
@@ -761,7 +805,7 @@ def _text(script: str) -> str:
     return f"{first}\n{(folder / 'lib.lua').read_text()}\n{rest}"
 
 
-def _whole(plan: Plan) -> str | None:
+def whole(plan: Plan) -> str | None:
     """What *plan* does with its stage as a whole. Only then it removes what is not declared; a part of a stage is left alone."""
     if not any(step.action == "prune" for step in plan.steps):
         return None
@@ -806,10 +850,20 @@ def _rank(step: Step) -> int:
 
 def _unheld(name: str, failed: RunId | None) -> Problem:
     return Problem(
-        code="not-held",
+        code=NOT_HELD,
         message=f"stage `{name}` does not wait for run `{failed}` to be rolled back",
         cause=("a newer run took its place, or there was nothing to go back to",),
         fix="see what is there: flow runs",
+    )
+
+
+def _overtaken(name: str) -> Problem:
+    return Problem(
+        code="overtaken",
+        message=f"another run of stage `{name}` has begun in this moment",
+        cause=("it may change what was to be kept",),
+        fix="see what it does: flow watch; then deploy the stage anew with `flow submit`, if that is still wanted",
+        more="flow runs",
     )
 
 
@@ -823,6 +877,16 @@ def _read(text: bytes, *, type: type[T]) -> T:  # noqa: A002  (msgspec's own wor
         return msgspec.json.decode(text, type=type)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise trouble.DamagedError(str(error)) from error
+
+
+def _number(text: bytes | None) -> float | None:
+    try:
+        number = float(text) if text is not None else None
+    except ValueError as error:
+        raise trouble.DamagedError(f"{text!r} where a number should be") from error
+    if number is not None and not math.isfinite(number):
+        raise trouble.DamagedError(f"{text!r} where a number should be")
+    return number
 
 
 def _json(value: object) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from fleetflow_tasks.config.model import RuntimeName
 from fleetflow_tasks.engine.execute import Plans, Runtimes
-from fleetflow_tasks.engine.hide import hider
+from fleetflow_tasks.engine.hide import hider, traced
 from fleetflow_tasks.engine.model import RunId
 from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.errors import FleetFlowError
@@ -49,9 +49,10 @@ def tidy(plan: Plan, run: RunId, names: Iterable[RuntimeName], runtimes: Runtime
     for name in names:
         try:
             outcome = runtimes(name).tidy(plan, run)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (a runtime may be anybody's)
             expected = isinstance(error, (DeployError, FleetFlowError))
-            told = {"run": run, "runtime": name, "problem": hider(plan)(str(error))}
-            log.warning("run.untidy", extra=told, exc_info=not expected)
+            hide = hider(plan)
+            told = {"run": run, "runtime": name, "problem": hide(str(error))}
+            log.warning("run.untidy", extra=told if expected else {**told, **traced(hide)})
         else:
             log.info("run.tidied", extra={"run": run, "runtime": name, "outcome": outcome.text})

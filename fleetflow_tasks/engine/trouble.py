@@ -6,6 +6,7 @@ gives it, without its password.
 """
 
 from collections.abc import Iterator, Mapping
+from typing import TypeVar
 
 from redis.exceptions import (
     AuthenticationError,
@@ -24,13 +25,14 @@ from fleetflow_tasks.engine.address import FORMS
 from fleetflow_tasks.engine.model import RunId
 from fleetflow_tasks.errors import Bug, FleetFlowError, Problem, RefusedError, UnavailableError
 
+T = TypeVar("T")
+
 FULL = 0.8  # of maxmemory; beyond it nothing new is begun, so that what runs can end
 
-
+RIGHTS = "redis-rights"  # the code of what a user of Redis may not do
 OTHER = "name another: FLEETFLOW_REDIS_URL=redis://host:6379/0"
 # How a server that wants TLS ends a conversation without it.
 HUNG_UP = ("Connection reset by peer", "Connection closed by server", "Broken pipe")
-# How one that wants a certificate of ours says that it saw none: by an alert that a broken line may swallow.
 # A script's own commands are refused in other words than ours.
 NO_RIGHTS = ("user executing the script", "ACL failure in script")
 # How a server and its Lua stumble over values that our scripts never write.
@@ -44,6 +46,7 @@ NO_FILE = (
     "Is a directory",
     "KEY_VALUES_MISMATCH",
 )
+# How one that wants a certificate of ours says that it saw none: by an alert that a broken line may swallow.
 NO_CERTIFICATE = (
     "CERTIFICATE_REQUIRED",
     "EOF occurred in violation of protocol",
@@ -133,7 +136,7 @@ def _login(shown: str, text: str) -> Problem:
 
 def _rights(shown: str, text: str) -> Problem:
     return Problem(
-        code="redis-rights",
+        code=RIGHTS,
         message=f"the Redis user at {shown} lacks rights that FleetFlow needs",
         cause=(text,),
         fix="give it those that docs/security.md lists for workers, for submitters or for watchers (ACL SETUSER …)",
@@ -277,8 +280,15 @@ def unknown(run: str) -> Problem:
         code="run-not-found",
         message=f"there is no run `{run}`",
         cause=("runs are kept for 30 days, the last 50 of a stage",),
-        fix="look at its id again; `flow watch` without one follows the newest",
+        fix="look at its id again: `flow runs` lists them",
     )
+
+
+def known(found: T | None, run: str) -> T:
+    """*found*, which is what was asked of *run*. Raises RefusedError where that is nothing."""
+    if found is None:
+        raise RefusedError(unknown(run))
+    return found
 
 
 def version(info: Mapping[str, object]) -> tuple[int, int]:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `flow cancel` brought about: what is still waited for, or what was taken from whom."""
+"""What `flow cancel` brought about: what is told to stop, or what was taken from whom."""
 
 from collections.abc import Sequence
 
-from fleetflow_tasks.engine.model import LEASE, RUN_ENDS, SETTLE, Snapshot, StepState
+from fleetflow_tasks.engine.model import LEASE, RENEW, RUN_ENDS, SETTLE, Snapshot, StepState
 from fleetflow_tasks.view.ink import clean, listed, paint
 from fleetflow_tasks.view.jsonl import document
 
@@ -20,11 +20,10 @@ def text(before: Snapshot, after: Snapshot, *, now: bool, colour: bool = False) 
     run = after.run
     head = paint(f"run {run.id} of {run.project}/{run.stage}", "bold", on=colour)
     if is_over(before):
-        return f"{head} was cancelled before"
+        return f"{head} is cancelled already"
     if not is_over(after):
-        waits = _told(_running(after)) or "the answer of its workers"
         more = "" if now else f"\nnot to wait for that: flow cancel {run.id} --now"
-        return f"{head} is being cancelled: it waits for {waits}{more}"
+        return f"{head} is being cancelled: {_stops(_running(after))}{more}"
     taken = _told(_running(before)) if now else ""
     if taken:
         return (
@@ -41,6 +40,13 @@ def as_json(after: Snapshot) -> str:
 
 def _running(snapshot: Snapshot) -> list[StepState]:
     return [state for state in snapshot.steps if state.status == "running"]
+
+
+def _stops(running: Sequence[StepState]) -> str:
+    """In advance: a job, or whatever else runs, is not waited for to its end."""
+    if not running:
+        return "it waits for the answer of its workers"
+    return f"{_told(running)} {'is' if len(running) == 1 else 'are'} told to stop within {RENEW:.0f} s"
 
 
 def _told(states: Sequence[StepState]) -> str:

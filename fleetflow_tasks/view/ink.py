@@ -84,11 +84,11 @@ def duration(seconds: float) -> str:
 
 
 def ago(seconds: float) -> str:
-    """`12s ago`, `3m ago`, `5h ago`, `2d ago`: in one unit, for who runs an eye over a list."""
+    """`just now`, `12s ago`, `3m ago`, `5h ago`, `2d ago`: in one unit, for who runs an eye over a list."""
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= length:
             return f"{int(seconds // length)}{unit} ago"
-    return f"{int(max(0.0, seconds))}s ago"
+    return f"{int(seconds)}s ago" if seconds >= 1 else "just now"
 
 
 def moment(at: float) -> str:

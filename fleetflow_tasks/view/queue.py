@@ -20,6 +20,7 @@ _WORDS: Mapping[Why, tuple[str, Colour]] = {
     "running": ("running", "cyan"),
     "backoff": ("delayed", "yellow"),
     "taking": ("ready", "green"),
+    "silent": ("ready", "red"),
     "busy": ("ready", "yellow"),
     "no-worker": ("ready", "red"),
     "leaving": ("ready", "red"),

@@ -12,6 +12,7 @@ import msgspec
 from fleetflow_tasks.config.model import Data
 from fleetflow_tasks.engine.model import Run, StepMoved, StepState, StepStatus, WorkerId
 from fleetflow_tasks.engine.record import Record
+from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan import compare
 from fleetflow_tasks.plan.model import Step, StepId
 from fleetflow_tasks.view.because import because
@@ -259,17 +260,27 @@ def _troubles(picture: Picture, *, colour: bool) -> Iterator[list[str]]:
                 *details(state.problem, colour=colour),
             ]
     if picture.run.problem is not None:
-        yield [headline(picture.run.problem, colour=colour), *details(picture.run.problem, colour=colour)]
+        yield _trouble(picture.run, picture.run.problem, colour=colour)
+
+
+def _trouble(run: Run, problem: Problem, *, colour: bool) -> list[str]:
+    """Of the run itself, without the advice to look at this very screen."""
+    this = f"flow show {run.id}"
+    fix = problem.fix.partition(f", or see what took so long: {this}")[0]
+    told = msgspec.structs.replace(problem, fix=fix, more="" if problem.more == this else problem.more)
+    return [headline(told, colour=colour), *details(told, colour=colour)]
 
 
 def _changes(record: Record, *, colour: bool) -> list[str]:
-    """What this plan says otherwise than the one before it."""
+    """What this plan says otherwise than the last one that succeeded before it."""
     if record.closed is not None:
         return [headline(record.closed, colour=colour), *details(record.closed, colour=colour)]
     if record.before is None or record.differences is None:
         return []
-    head = paint(f"changed since run {record.before.id}", "bold", on=colour)
-    return [f"{head}, {ago(record.now - record.before.submitted)}:", *differences(record.differences)]
+    differs = any(each.kind != "same" for each in record.differences)
+    head = f"{'differs from the' if differs else 'the same as the'} plan of run {record.before.id}"
+    when = ago(record.now - (record.before.ended or record.before.submitted))
+    return [f"{paint(head, 'bold', on=colour)}, which succeeded {when}:", *differences(record.differences)]
 
 
 def differences(found: Iterable[compare.Difference]) -> list[str]:

@@ -66,8 +66,15 @@ def _not_done(picture: Picture) -> list[str]:
     by_cause: dict[tuple[StepId, ...], list[str]] = {}
     for row in rows(picture):
         if row.state == "skipped" and row.service is not None:
-            by_cause.setdefault(blamed(picture, row.step), []).append(row.service)
+            by_cause.setdefault(blamed(picture, row.step) or _halting(picture), []).append(row.service)
     return [f"not done: {listed(names, _SHOWN)}{_because(picture, guilty)}" for guilty, names in by_cause.items()]
+
+
+def _halting(picture: Picture) -> tuple[StepId, ...]:
+    """What failed in a run that began nothing more for that (`--fail-fast`)."""
+    if picture.run.status != "failed" or picture.run.problem is not None:
+        return ()
+    return tuple(sorted(state.step for state in picture.steps.values() if state.status == "failed"))
 
 
 def _because(picture: Picture, guilty: tuple[StepId, ...]) -> str:

@@ -59,13 +59,22 @@ def services_json(statuses: Sequence[ServiceStatus]) -> str:
 def runs(listed: Sequence[Run], *, now: float, colour: bool = False, columns: int | None = None) -> str:
     """One line per run, in the order given. Where that is wider than *columns*, ids are shortened, then lines cut."""
     if not listed:
-        return "no runs yet"
+        return no_runs()
     rows = [_run_row(run, listed, now) for run in listed]
     head = ("RUN", "STATUS", "STAGE", "WHEN", "TOOK", "BY", "NOTE")
     if columns is not None and max(map(width, aligned([head, *rows]))) > columns:
         rows = [(short(run.id), *row[1:]) for run, row in zip(listed, rows, strict=True)]
     colours: dict[str, Colour] = {str(status): word for status, word in _RUN_COLOURS.items()}
     return _table(head, rows, colours=colours, colour=colour, columns=columns)
+
+
+def no_runs(project: str | None = None, stage: str | None = None, *, narrowed: bool = False) -> str:
+    """project, stage: those whose runs were asked for. narrowed: by something else too."""
+    if not (project or stage or narrowed):
+        return "no runs yet"
+    place = f" of stage `{f'{project}/' if project else ''}{stage}`" if stage else f" of project `{project}`"
+    of = place if project or stage else ""
+    return clean(f"no run{of}{' is like that' if narrowed else ''}; `flow runs` alone lists all")
 
 
 def _run_row(run: Run, listed: Sequence[Run], now: float) -> tuple[str, ...]:
@@ -81,9 +90,16 @@ def _run_row(run: Run, listed: Sequence[Run], now: float) -> tuple[str, ...]:
 
 
 def _about(run: Run, listed: Sequence[Run]) -> str:
-    """What it came from, what undid it (where that stands in the same list), and the note that it was given."""
+    """Why it ended so, where that is the run's own; what it came from, what undid it (where that stands in the same list),
+    and the note that it was given.
+    """
     undone = undoing(run.id, listed)
-    said = (because(run), f"rolled back by {short(undone.id)}" if undone else "", clean(run.note))
+    said = (
+        clean(run.problem.message) if run.problem else "",
+        because(run),
+        f"rolled back by {short(undone.id)}" if undone else "",
+        clean(run.note),
+    )
     return "; ".join(text for text in said if text)
 
 
@@ -171,7 +187,7 @@ def _remarks(status: ServiceStatus) -> str:
     said = (
         clean(status.text),
         counted(status.restarts, "restart") if status.restarts else "",
-        "differs from the plan" if status.drift else "",
+        "differs from the files" if status.drift else "",
     )
     return ", ".join(text for text in said if text)
 

@@ -3,7 +3,7 @@
 
 A run waits for the run before it, for a rollback that its stage is held for, or until no call of a lost worker can still be
 on its way. A step waits for other steps (which is its plan, and only counted here), for its next try, or for a worker:
-and then there is none, or it leaves, or it cannot open the plan, or all of its slots are busy.
+and then there is none, or it leaves, or it cannot open the plan, or all of its slots are busy, or nothing is heard of it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +11,7 @@ from typing import Literal
 
 from fleetflow_tasks.config.model import Data, ProjectName, StageName
 from fleetflow_tasks.engine.model import LOCAL, Run, RunId, Snapshot, StepState, WorkerInfo
-from fleetflow_tasks.engine.overview import Overview, StageOverview
+from fleetflow_tasks.engine.overview import Overview, StageOverview, silent
 from fleetflow_tasks.plan.model import QueueName, StepId
 from fleetflow_tasks.view.because import short
 from fleetflow_tasks.view.fold import tries
@@ -19,7 +19,7 @@ from fleetflow_tasks.view.ink import ago, clean, duration
 
 Why = Literal[
     "running", "backoff",                                                      # one step
-    "taking", "busy", "no-worker", "leaving", "too-old", "other-key", "gone",  # ready steps of a queue
+    "taking", "silent", "busy", "no-worker", "leaving", "too-old", "other-key", "gone",  # ready steps of a queue
     "line", "held", "quiet", "beginning",                                      # a run
 ]  # fmt: skip
 
@@ -168,6 +168,9 @@ def _nobody(queue: QueueName, stage: StageOverview, seen: Overview) -> tuple[Why
     if _busy(able, seen) >= slots:
         all_ = f"all {slots} slots of queue `{queue}` are" if slots > 1 else f"the only slot of queue `{queue}` is"
         return "busy", f"{all_} busy"
+    quiet = silent(able, seen.now)
+    if len(quiet) == len(able):
+        return "silent", f"last sign of life of {clean(quiet[0].host)}: {seen.now - quiet[0].seen:.0f} s ago"
     return "taking", "a worker takes it in a moment"
 
 

@@ -208,6 +208,16 @@ def test_started_is_not_ready(stage: Stage) -> None:
 
     assert failure.problem.message == "`api` did not become ready: it ended with exit code 9"
     assert "  out of luck" in failure.problem.cause
+    assert failure.problem.more.startswith("flow logs --stage=")
+
+
+def test_the_log_of_the_version_before_is_not_given_out_for_that_of_the_one_that_failed(stage: Stage) -> None:
+    stage.up(service("api"))
+
+    failure = stage.fails(service("api", "/bin/sh", "-c", "echo out of luck; exit 9"))
+
+    assert failure.problem.cause[-1] == "the version before still serves"
+    assert failure.problem.more == ""
 
 
 def test_a_container_that_crashes_again_and_again_is_not_taken_for_running(stage: Stage) -> None:

@@ -109,7 +109,7 @@ def test_a_run_that_hangs_is_seen_in_the_queue_and_stopped_softly_or_now(desk: D
     assert softly.code == 0, softly
     assert ended.code == 6, ended
     assert "taken from their workers: api:deploy on" in now.out, now
-    assert desk.flow("cancel", str(newest(desk)["id"])).out.endswith("was cancelled before\n")
+    assert desk.flow("cancel", str(newest(desk)["id"])).out.endswith("is cancelled already\n")
 
 
 def test_a_run_that_takes_longer_than_it_may_fails_and_says_what_it_was_at(desk: Desk) -> None:
@@ -155,7 +155,11 @@ def test_words_that_nobody_knows_are_answered_with_those_that_were_meant(desk: D
 
 
 def test_an_operator_without_runs_or_workers_is_told_how_to_get_some(desk: Desk) -> None:
-    assert desk.flow("runs").out == "no runs yet\n"
+    none = desk.flow("runs")
+    embedded = f"this is the embedded Redis of {desk.environ['FLEETFLOW_STATE_DIR']}; FLEETFLOW_REDIS_URL is not set"
+    assert (none.out, none.err) == ("no runs yet\n", embedded + "\n")
+    write(desk, GOOD)
+    assert f"none was ever seen on this Redis\n  {embedded}" in desk.flow("submit").err
     assert desk.flow("queue").out.startswith("nothing runs, and nothing waits\n")
-    assert "no run is like that" in desk.flow("runs", "shop/stg").out
+    assert "no run of stage `shop/stg`" in desk.flow("runs", "shop/stg").out
     assert "begin one with `flow up`" in desk.flow("show").err

@@ -153,13 +153,16 @@ def test_logs_come_from_all_services_with_their_names_or_from_the_one_that_is_na
         stage "local" {{ service "one"; service "two" }}
         """
     )
+    before = desk.flow("logs")
     assert desk.flow("up").code == 0
 
     everything = desk.flow("logs")
     one = desk.flow("logs", "one")
     nobody = desk.flow("logs", "onee")
 
+    assert re.fullmatch(r"nothing of \S+/local runs\n", before.err), before
     assert sorted(everything.out.splitlines()) == ["one | first", "two | second"]
+    assert everything.err == ""
     assert one.out == "one | first\n"
     assert nobody.code == 3
     assert "did you mean `one`?" in nobody.err

@@ -1,30 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """One step, carried out in this process on a real store: how it can end, and what is written down about it."""
 
+import base64
+import json
 import logging
 import os
+import re
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import msgspec
 import pytest
+import redis
 
-from fleetflow_tasks.config.model import RuntimeName, Secret
+from fleetflow_tasks.config.model import RuntimeName, Secret, StageName
 from fleetflow_tasks.engine.dispatch import ago, kept_safe, submit
-from fleetflow_tasks.engine.execute import Plans, execute, once_each
+from fleetflow_tasks.engine.execute import Opened, Plans, execute, once_each
+from fleetflow_tasks.engine.hide import hider
 from fleetflow_tasks.engine.lease import Leases
-from fleetflow_tasks.engine.model import Hint, RunId, StepState, WorkerId, WorkerInfo, new_run_id
+from fleetflow_tasks.engine.logs import JsonLines
+from fleetflow_tasks.engine.model import Claim, Hint, RunId, StepState, WorkerId, WorkerInfo, new_run_id
 from fleetflow_tasks.engine.pin import KEPT, Pins
 from fleetflow_tasks.engine.retry import backoff, retry_in
 from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.engine.tidy import TIDY, follow_tidy
 from fleetflow_tasks.errors import PlanError, Problem, RefusedError, UnavailableError
 from fleetflow_tasks.plan.codec import Keys, parse_key, seal
-from fleetflow_tasks.plan.model import Plan, QueueName, Step, StepId
-from fleetflow_tasks.runtimes.base import Attempt, DeployError, Outcome, Runtime, StaleError
+from fleetflow_tasks.plan.model import SCHEMA, Plan, QueueName, Step, StepId
+from fleetflow_tasks.runtimes.base import Attempt, DeployError, Outcome, Runtime, StaleError, Stopped
 from fleetflow_tasks.testing import eventually
 from fleetflow_tasks.testing.recording import Behaviour, RecordingRuntime
 from tests.engine.conftest import BINARIES, Server, plan_of, running
@@ -37,8 +44,9 @@ SHOP = plan_of("db:deploy", "api:deploy <- db:deploy", "web:deploy <- db:deploy"
 
 
 class Bed:
-    def __init__(self, url: str, folder: Path) -> None:
-        self.store = Store.connect(url, client_name="ff-test", lease=3.0)
+    def __init__(self, url: str, folder: Path, *, lease: float = 3.0) -> None:
+        self.url = url
+        self.store = Store.connect(url, client_name="ff-test", lease=lease)
         self.store.beat(WorkerInfo(id=WorkerId("w"), host="here", pid=1, queues=(DOCKER,), slots=8, keys=KEYS.ids))
         self.world = RecordingRuntime(folder)
         self.runtimes: Callable[[RuntimeName], Runtime] = lambda _: self.world
@@ -238,6 +246,26 @@ def test_a_runtime_that_cannot_tidy_stops_nobody(
     assert [(record.message, vars(record)["problem"]) for record in caplog.records] == [("run.untidy", told)]
 
 
+def test_the_traceback_of_a_runtime_that_cannot_tidy_holds_no_secret(
+    bed: Bed, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Untidy(RecordingRuntime):
+        def tidy(self, plan: Plan, run: str) -> Outcome:
+            raise RuntimeError("login with hunter2! failed")
+
+    bed.runtimes = lambda _: Untidy(tmp_path)
+    bed.world.behave(db__deploy=Behaviour(fail=-1, transient=False))
+    run = bed.submit(_with_secrets(SHOP))
+    bed.execute(run)
+
+    bed.tidy(run, "docker")
+
+    record = next(record for record in caplog.records if record.message == "run.untidy")
+    assert vars(record)["problem"] == "login with [hidden] failed"
+    assert vars(record)["traceback"].endswith("RuntimeError: login with [hidden] failed\n")
+    assert "hunter2" not in JsonLines().format(record)
+
+
 def test_a_plan_that_cannot_be_read_fails_the_step(bed: Bed) -> None:
     run = new_run_id()
     bed.store.submit(run, SHOP, b'{"schema": "one"}\nnothing', actor="tests")
@@ -376,8 +404,105 @@ def test_an_engine_that_does_not_answer_is_asked_again_by_the_next_attempt(bed: 
 
     assert first is not None
     assert (first.status, first.problem and first.problem.message) == ("delayed", "the Engine does not answer")
-    eventually(lambda: bed.store.due(SOLO.project, SOLO.stage) and bed.execute(run), within=30)
+    eventually(lambda: bed.store.due(SOLO.project, SOLO.stage).hints and bed.execute(run), within=30)
     assert bed.stored(run).status == "succeeded"
+
+
+class Switch(RecordingRuntime):
+    """Turns something off in the moment in which it is asked who it is."""
+
+    def __init__(self, folder: Path, off: Callable[[], object]) -> None:
+        super().__init__(folder)
+        self._off = off
+
+    def identity(self, plan: Plan) -> str:
+        self._off()
+        return "one"
+
+
+def test_a_redis_that_is_away_when_the_engine_is_to_be_kept_costs_no_step(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(running(BINARIES["redis"]()))
+        bed = stack.enter_context(closing(Bed(server.database(), tmp_path, lease=60)))
+        client = stack.enter_context(closing(redis.Redis(unix_socket_path=str(server.socket))))
+        client.ping()  # it is connected while others find nobody
+        hidden = server.socket.with_name("hidden")
+
+        def away() -> None:
+            server.socket.rename(hidden)
+            client.client_kill_filter(_type="normal", skipme=True)
+            threading.Timer(1.0, hidden.rename, [server.socket]).start()
+
+        bed.runtimes = once_each(lambda _: Switch(tmp_path, away))
+        run = bed.submit(plan_of("db:deploy retries=0"))
+
+        state = bed.execute(run)
+
+        assert state is not None
+        assert (state.status, state.attempt) == ("succeeded", 1), state.problem
+        assert client.select(1)
+        assert client.hget("ff:{shop/local}:stage", "engine:docker") == b"one"
+
+
+@pytest.mark.parametrize("kept", ["one", ""])
+def test_a_full_redis_stops_no_step_whose_engine_is_known_or_not(tmp_path: Path, kept: str) -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(running(BINARIES["redis"]()))
+        bed = stack.enter_context(closing(Bed(server.database(), tmp_path)))
+        client = stack.enter_context(closing(redis.Redis(unix_socket_path=str(server.socket))))
+        if kept:
+            bed.store.pin_engine(SOLO.project, SOLO.stage, DOCKER, kept)
+        bed.runtimes = once_each(lambda _: Switch(tmp_path, lambda: client.config_set("maxmemory", 1)))
+        run = bed.submit(plan_of("db:deploy retries=0"))
+
+        state = bed.execute(run)
+
+        assert state is not None
+        assert state.status == "succeeded", state.problem
+        assert bed.store.pin_engine(SOLO.project, SOLO.stage, DOCKER, "two") == "one"
+
+
+def test_who_has_a_plan_does_not_wait_for_one_that_is_being_fetched(tmp_path: Path) -> None:
+    with running(BINARIES["redis"]()) as server, closing(Bed(server.database(), tmp_path)) as bed:
+        kept, other = bed.submit(), bed.submit(plan_of("db:deploy", stage="dev"))
+        plans = Plans(bed.store, KEYS)
+        plans.opened(kept, SHOP.project, SHOP.stage)
+        bed.store.run(other)
+        found: list[Opened | None] = []
+        fetching = threading.Thread(target=plans.opened, args=(other, SHOP.project, StageName("dev")), daemon=True)
+        asking = threading.Thread(target=lambda: found.append(plans.opened(kept, SHOP.project, SHOP.stage)))
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            fetching.start()
+            fetching.join(0.3)  # time to get there; it stays there until the server goes on, or for ten seconds
+
+            asking.start()
+            asking.join(4)
+            answered = fetching.is_alive() and not asking.is_alive()
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+        fetching.join()
+        asking.join()
+
+        assert answered
+        assert [each and each.plan for each in found] == [SHOP]
+
+
+def test_a_step_given_back_by_who_lost_it_is_told_as_lost(bed: Bed) -> None:
+    class Slow(RecordingRuntime):
+        def deploy(self, plan: Plan, step: Step, attempt: Attempt) -> Outcome:
+            later.expire(plan.project, plan.stage)
+            again = bed.store.claim(run, step.id, worker=WorkerId("another"), nonce="another", schema=SCHEMA)
+            assert isinstance(again, Claim)
+            raise Stopped("draining")
+
+    bed.runtimes = lambda _: Slow(bed.world.folder)
+    run = bed.submit(SOLO)
+
+    with closing(Store.connect(bed.url, client_name="ff-test", clock=lambda: bed.store.now() + 3600)) as later:
+        assert bed.execute(run) is None
+
+    assert (bed.stored(run).status, bed.stored(run).worker) == ("running", "another")
 
 
 def test_an_engine_is_compared_anew_for_every_run(bed: Bed) -> None:
@@ -385,11 +510,11 @@ def test_an_engine_is_compared_anew_for_every_run(bed: Bed) -> None:
     pins = Pins(bed.store)
 
     for _ in range(KEPT + 1):
-        pins.check(new_run_id(), SOLO, DOCKER_RUNTIME, bed.world)
+        pins.check(new_run_id(), SOLO, DOCKER_RUNTIME, bed.world.identity(SOLO))
 
     bed.engine("two")
     with pytest.raises(RefusedError):
-        pins.check(new_run_id(), SOLO, DOCKER_RUNTIME, bed.world)
+        pins.check(new_run_id(), SOLO, DOCKER_RUNTIME, bed.world.identity(SOLO))
 
 
 SECRETS = {"PASSWORD": Secret("hunter2!"), "PIN": Secret("7"), "KEY": Secret("-----BEGIN\nMIIEvgIBADANBg\n-----END")}
@@ -448,9 +573,60 @@ def test_what_went_well_is_told_without_secrets_too(bed: Bed, tmp_path: Path) ->
     assert bed.stored(run).outcome == outcome
 
 
-def _with_secrets(plan: Plan) -> Plan:
-    services = tuple(msgspec.structs.replace(service, secrets=SECRETS) for service in plan.services)
+WRITTEN: Mapping[str, Callable[[str], str]] = {
+    "as it is": str,
+    "in a path": quote,
+    "in an address": lambda value: quote(value, safe=""),
+    "in an address, in lower case": lambda value: re.sub("%..", lambda code: code[0].lower(), quote(value, safe="")),
+    "in a form": quote_plus,
+    "in JSON": json.dumps,
+    "in JSON, not only ASCII": lambda value: json.dumps({"password": value}, ensure_ascii=False),
+    "in a dump": lambda value: repr({"password": value}),
+    "in a dump of bytes": lambda value: repr(value.encode()),
+    "in base64": lambda value: base64.b64encode(value.encode()).decode(),
+    "in base64 for addresses": lambda value: base64.urlsafe_b64encode(value.encode()).decode(),
+    "amid base64": lambda value: base64.b64encode(f"user:{value}:x".encode()).decode(),
+    "amid base64, one further": lambda value: base64.b64encode(f"users:{value}:x".encode()).decode(),
+    "amid base64, two further": lambda value: base64.b64encode(f"a user:{value}:x".encode()).decode(),
+}
+
+
+@pytest.mark.parametrize("secret", ["p@ss word/1", "pa'ss\\w\"ord", "caf\u00e9?~>>", "two\nlines of it"])
+@pytest.mark.parametrize("way", WRITTEN)
+def test_a_secret_is_hidden_in_whatever_form_it_is_written(way: str, secret: str) -> None:
+    hide = hider(_with_secrets(SOLO, PASSWORD=secret))
+    written = WRITTEN[way](secret)
+
+    hidden = hide(f"before {written} after")
+
+    assert hidden.startswith("before ")
+    assert hidden.endswith(" after")
+    assert "[hidden]" in hidden
+    longest = max((secret[at : at + 5] for at in range(len(secret) - 4)), key=hidden.count)
+    assert longest not in hidden
+    assert len(hidden) - len("before  after") <= len("[hidden]") + 30, hidden
+
+
+def test_too_short_a_secret_stays_visible_and_spoils_no_text() -> None:
+    hide = hider(_with_secrets(SOLO, PIN="123", FLAG="1"))
+
+    assert hide("it printed 123 lines, and MTIz") == "it printed 123 lines, and MTIz"
+
+
+def _with_secrets(plan: Plan, **secrets: str) -> Plan:
+    given = {name: Secret(value) for name, value in secrets.items()} or SECRETS
+    services = tuple(msgspec.structs.replace(service, secrets=given) for service in plan.services)
     return msgspec.structs.replace(plan, services=services)
+
+
+def test_a_redis_that_writes_a_file_but_cannot_say_how_far_it_is_is_taken_at_its_word(tmp_path: Path) -> None:
+    binary = BINARIES["redis"]()  # of 7.0 it cannot, of 7.2 it does
+    with running(binary, "--appendonly", "yes") as server, closing(Bed(server.database(), tmp_path / "safe")) as bed:
+        bed.submit()
+        assert kept_safe(bed.store) is None
+    with running(binary) as server, closing(Bed(server.database(), tmp_path / "unsafe")) as bed:
+        bed.submit()
+        assert kept_safe(bed.store) is not None
 
 
 def test_who_submits_is_told_what_a_power_cut_would_cost(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ reply.
     16  queued runs start in order, none past its deadline; supersede leaves one
     17  a stage is held <=> its last run failed, was to be rolled back, and that was neither done nor given up; then nothing
         begins but the one run that brings it back, once
+    18  a retry is stored only while its run is the last of the stage that has begun
 
 (13 is a runtime's; 14, no secret anywhere, is a worker's.) `FLEETFLOW_TEST_EXAMPLES` asks for more examples.
 """
@@ -186,6 +187,7 @@ class StageModel:
     runs: dict[RunId, RunModel] = field(default_factory=dict)
     line: list[RunId] = field(default_factory=list)
     active: RunId | None = None
+    last: RunId | None = None  # the last that has begun
     quiet: float = 0.0
     undo: RunId | None = None
     good: RunId | None = None
@@ -366,7 +368,7 @@ class StageModel:
 
     def _begin(self, run: RunModel, now: float) -> list[Hint]:
         self.line.remove(run.id)
-        self.active, run.status = run.id, "running"
+        self.active, self.last, run.status = run.id, run.id, "running"
         if run.wish.adopt:
             self.engines.clear()
         return self.follow(run, now, {step.queue for step in run.plan.steps})
@@ -628,15 +630,27 @@ class Rules(RuleBasedStateMachine):
     def a_first_run(self, wish: Wish) -> None:
         self.submit(wish, "wait")
 
+    @precondition(lambda self: self.model.runs)
+    @rule(data=st.data(), wish=WISHES, conflict=st.sampled_from(["fail", "fail", "wait"]))
+    def somebody_tries_a_run_again(self, data: st.DataObject, wish: Wish, conflict: Conflict) -> None:
+        """One of which others may have begun since, or that never began itself; and the answer was looked up long ago."""
+        runs = sorted(self.model.runs)
+        self.submit(wish, conflict, after=data.draw(st.sampled_from([self.model.last or runs[0], *runs])))
+
     @rule(wish=WISHES, conflict=st.sampled_from(["wait", "supersede", "fail"]))
-    def submit(self, wish: Wish, conflict: Conflict) -> None:
+    def submit(self, wish: Wish, conflict: Conflict, after: RunId | None = None) -> None:
         run = self.next_run()
         busy = self.model.active or self.model.undo or next(iter(self.model.line), None)
+        overtaken = after is not None and after != self.model.last and not self._nothing_has_begun(after)
         try:
-            submitted = self.stored(run, wish, conflict)
+            submitted = self.stored(run, wish, conflict, after=after)
         except RefusedError as refused:
-            said = str(refused.problems[0].cause)
-            assert (conflict, wish.key not in self.model.keys) == ("fail", True)
+            code, said = refused.problems[0].code, str(refused.problems[0].cause)
+            assert wish.key not in self.model.keys
+            assert (code == "overtaken") == overtaken  # 18
+            if overtaken:
+                return
+            assert conflict == "fail"
             assert busy is not None
             assert busy in said
             return
@@ -644,6 +658,7 @@ class Rules(RuleBasedStateMachine):
             assert submitted.repeated
             assert submitted.run.id == self.model.keys[wish.key or ""]
             return
+        assert not overtaken  # 18
         assert conflict != "fail" or not busy
         self.receive(submitted.hints, self.model.submit(run, wish, conflict, self.time))
 
@@ -652,7 +667,17 @@ class Rules(RuleBasedStateMachine):
         self.count += 1
         return RunId(f"run-{self.count:03}")
 
-    def stored(self, run: RunId, wish: Wish, conflict: Conflict, undoes: RunId | None = None) -> Submitted:
+    def _nothing_has_begun(self, run: RunId) -> bool:
+        return self.model.last is None and self._generation_of(run) == 0
+
+    def _generation_of(self, run: RunId) -> int:
+        found = self.store.run(run)
+        assert found is not None
+        return found.generation
+
+    def stored(
+        self, run: RunId, wish: Wish, conflict: Conflict, undoes: RunId | None = None, after: RunId | None = None
+    ) -> Submitted:
         return self.store.submit(
             run,
             PLANS[wish.plan],
@@ -667,6 +692,7 @@ class Rules(RuleBasedStateMachine):
             rollback=wish.rollback,
             adopt=wish.adopt,
             undoes=undoes,
+            after=None if after is None else self._generation_of(after),
         )
 
     @precondition(lambda self: self.model.undo)
@@ -818,7 +844,7 @@ class Rules(RuleBasedStateMachine):
         self.tick()
         claim = data.draw(st.sampled_from(self.claims))
         held, answer, before = self.model.holds(claim), self.model.answer(claim), self.everything.digest()
-        hints = self.store.release(claim, reason="the worker ends")
+        hints = self.store.release(claim, reason="the worker ends").hints
         if held is None:
             assert hints == answer.hints
             assert self.everything.digest() == before  # 3
@@ -874,7 +900,7 @@ class Rules(RuleBasedStateMachine):
     def reconcile(self, republish: bool) -> None:
         self.tick()
         self.receive(self.store.expire(PROJECT, STAGE), self.model.expire(self.time))
-        hints = self.store.due(PROJECT, STAGE, republish=QUEUES if republish else ())
+        hints = self.store.due(PROJECT, STAGE, republish=QUEUES if republish else ()).hints
         self.receive(hints, self.model.due(self.time, republish, self.served))
         if not self.fell_back:
             goes_on = self.model.active or self.model.line or self.model.undo

@@ -25,6 +25,7 @@ class Worker:
     """A claim at work, renewed every 0.2 s, on a lease of 2 s."""
 
     def __init__(self, url: str, overstay: float = 60) -> None:
+        self.url = url
         self.store = Store.connect(url, client_name="ff-test", lease=2.0)
         self.leases = Leases(self.store, renew=0.2, overstay=overstay)
         self.run = new_run_id()
@@ -118,6 +119,20 @@ def test_a_step_that_another_worker_got_stops_its_first_one(one: Worker) -> None
 
         assert why(lambda: attempt.sleep(60)) == "lost"
         assert attempt.is_over()
+
+
+def test_a_step_that_this_process_gets_again_stops_its_first_attempt(one: Worker) -> None:
+    with closing(Store.connect(one.url, client_name="ff-test", lease=2.0)) as store:
+        leases = Leases(store, renew=3600)
+        with leases.hold(one.claim()) as attempt:
+            attempt.begin(3600)
+            store.release(attempt.claim, reason="as if it had been lost")
+            with leases.hold(one.claim("again")):
+                assert attempt.is_over()
+                assert why(attempt.checkpoint) == "lost"
+
+                assert [held.claim.worker for held in leases.held()] == ["again"]
+            assert len(leases) == 0
 
 
 def test_time_over_stops_a_step_though_it_waits(one: Worker) -> None:

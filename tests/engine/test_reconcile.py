@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One pass of the reconciler: what it gives back, what it sends again, and when it keeps its hands off."""
 
+import json
 import os
 import subprocess
 import sys
@@ -96,6 +97,42 @@ def test_nothing_is_sent_again_for_what_somebody_holds(bed: Bed) -> None:
 def test_a_lease_that_ended_gives_the_step_back(bed: Bed, clock: Clock) -> None:
     bed.claim(bed.submit())
     clock.advance(31)
+    bed.store.beat(info("one"))
+
+    assert bed.tick() == ["db:deploy"]
+
+
+def test_a_queue_that_somebody_made_something_else_of_hides_no_lost_lease(
+    bed: Bed, clock: Clock, raw: redis.Redis
+) -> None:
+    bed.claim(bed.submit())
+    clock.advance(31)
+    bed.store.beat(info("one"))
+    raw.set("docker", "no list")
+
+    assert bed.tick() == ["db:deploy"]
+
+
+def test_what_is_damaged_is_no_outage_and_puts_nothing_off(store: Store, raw: redis.Redis) -> None:
+    memory = Memory(epoch="a server")
+    raw.set("ff:workers", "no set")
+
+    with_damage = Reconciler(store, publisher(store), keys=KEYS, worker=WorkerId("one"))._pass(memory)
+
+    assert with_damage == memory
+
+
+def test_a_run_that_was_abandoned_with_a_damaged_step_does_not_keep_the_other_stages_from_their_care(
+    bed: Bed, clock: Clock, raw: redis.Redis
+) -> None:
+    gone = _local_run(bed.store, pid=NOBODY, stage="dev")
+    bed.claim(gone, worker="gone")
+    bed.store.finish_badly(bed.claim(bed.submit()), Problem(code="later", message="not yet"), retry_in=10)
+    steps = f"ff:{{shop/dev}}:run:{gone}:steps"
+    state = json.loads(raw.hget(steps, "db:deploy") or "")
+    raw.hset(steps, "db:deploy", json.dumps({name: value for name, value in state.items() if name != "worker"}))
+
+    clock.advance(11)
     bed.store.beat(info("one"))
 
     assert bed.tick() == ["db:deploy"]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An earlier plan comes again: by itself after a run that was to be rolled back, or because somebody asks for it."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,8 @@ import redis
 
 from fleetflow_tasks.engine.dispatch import submit
 from fleetflow_tasks.engine.model import (
+    PATIENCE,
+    TELL,
     Because,
     Claim,
     Hint,
@@ -27,9 +30,10 @@ from fleetflow_tasks.engine.model import (
 from fleetflow_tasks.engine.publish import publisher
 from fleetflow_tasks.engine.reconcile import Memory, tick
 from fleetflow_tasks.engine.retrying import again, retry, roll_back_to
-from fleetflow_tasks.engine.rollback import UNDO, follow_undo, for_workers, pass_on, roll_back
+from fleetflow_tasks.engine.rollback import UNDO, first, follow_undo, for_workers, pass_on, roll_back
+from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.errors import Problem, RefusedError
-from fleetflow_tasks.plan.codec import Keys, parse_key, seal
+from fleetflow_tasks.plan.codec import Keys, header, parse_key, seal
 from fleetflow_tasks.plan.model import SCHEMA, Plan, QueueName, StepId
 from fleetflow_tasks.runtimes.base import Outcome
 from fleetflow_tasks.testing import eventually
@@ -80,6 +84,10 @@ class Bed(WorkerBed):
             else:
                 self.store.finish_well(claim, Outcome(changed=True, text="started"))
 
+    def leave(self) -> None:
+        """The worker of `present` is gone."""
+        self.store.leave(WorkerId("w"))
+
     def present(self, keys: Keys, *, schema: int = SCHEMA) -> None:
         """A worker says that it lives."""
         info = WorkerInfo(
@@ -87,8 +95,10 @@ class Bed(WorkerBed):
         )
         self.store.beat(info)
 
-    def back(self, undo: Undo, *, keys: Keys | None = None) -> Submitted | None:
-        return roll_back(undo, PROJECT, STAGE, store=self.store, keys=keys or self.keys, publish=self.publish)
+    def back(self, undo: Undo, *, keys: Keys | None = None, after: float = 0.0) -> Submitted | None:
+        """after: seconds from now, or a little more; a store whose clock says so is asked."""
+        with closing(Store.connect(self.url, client_name="ff-test", clock=lambda: self.store.now() + after)) as later:
+            return roll_back(undo, PROJECT, STAGE, store=later, keys=keys or self.keys, publish=self.publish)
 
     def undoing(self, failed: RunId) -> Run:
         """The run that undoes *failed*."""
@@ -262,13 +272,126 @@ def test_who_supersedes_does_not_wait_for_a_rollback(bed: Bed) -> None:
     assert [run.because for run in bed.store.runs(PROJECT, STAGE)] == [None, None, None]
 
 
-def test_a_plan_sealed_with_a_key_that_nobody_has_ends_the_wait_in_words(bed: Bed) -> None:
+def test_a_plan_sealed_with_a_key_that_nobody_has_is_waited_for_and_then_given_up_in_words(bed: Bed) -> None:
     well, failed = bed.held_after(keys=OTHER)
+    waits = f"not rolled back yet: no worker is there that has key {OTHER.current.id}"
 
-    assert bed.back(bed.held()) is None
+    told = []
+    for after in (0.0, TELL, TELL, PATIENCE - 60, PATIENCE):
+        assert bed.back(bed.held(), after=after) is None
+        told.append(bed.told(failed))
 
-    assert bed.told(failed) == [f"not rolled back: the plan of run {well} was sealed with another key"]
+    assert told[:-1] == [[], [waits], [waits], [waits]]
+    assert told[-1] == [waits, f"not rolled back: the plan of run {well} was sealed with another key"]
     assert bed.store.undo(PROJECT, STAGE) is None
+
+
+def test_a_rollback_outlives_the_restart_of_the_only_worker_that_can_open_the_plan(bed: Bed) -> None:
+    """Two teams on one Redis: the other one's reconciler looks in the very moment in which nobody of this one is there."""
+    good, failed = bed.held_after()
+    bed.present(bed.keys)
+    bed.leave()
+    memory = Memory()
+    for _ in range(3):
+        memory = tick(memory, store=bed.store, publish=bed.publish, keys=OTHER)
+
+    bed.worker()
+
+    back = bed.undoing(failed)
+    assert bed.ended(back.id) == "succeeded", bed.logs()
+    assert back.because == Because(kind="rollback", run=failed, plan=good)
+
+
+def test_a_rollback_that_is_refused_for_another_reason_than_that_somebody_was_faster_is_logged(
+    bed: Bed, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, failed = bed.held_after()
+    undo = bed.held()
+    with closing(redis.Redis.from_url(bed.url)) as client:
+        client.delete("ff:{shop/local}:line")
+        client.set("ff:{shop/local}:line", "somebody else's")
+
+    assert bed.back(undo) is None
+
+    assert [(record.message, vars(record)["run"]) for record in caplog.records] == [("rollback.refused", failed)]
+    assert "not what FleetFlow wrote there" in vars(caplog.records[0])["problem"]
+
+
+def test_who_was_slower_than_another_says_nothing(bed: Bed, caplog: pytest.LogCaptureFixture) -> None:
+    bed.held_after()
+    undo = bed.held()
+    bed.store.submit(new_run_id(), OLD, b"sealed", actor="eve", conflict="supersede")
+    caplog.set_level(logging.DEBUG)
+
+    assert bed.back(undo) is None
+
+    assert [record.message for record in caplog.records if record.name.startswith("fleetflow_tasks")] == []
+
+
+@pytest.mark.parametrize("lines", [("stage:prune",), ("db:deploy",)])
+def test_only_a_plan_that_deploys_the_whole_stage_comes_back_by_itself(bed: Bed, lines: tuple[str, ...]) -> None:
+    """A teardown or a part of the stage, which somebody who can write to Redis gives out as what was good."""
+    forged = new_run_id()
+    plan = plan_of(*lines)
+    bed.store.submit(forged, plan, seal(plan, bed.keys, forged), actor="eve")
+    bed.finish(forged)
+    _, failed = bed.held_after()
+    with closing(redis.Redis.from_url(bed.url)) as client:
+        client.hset("ff:{shop/local}:stage", "good", forged)
+    bed.submitted(OLD, wait_workers=True, publish=nobody)
+    runs = len(bed.store.runs(PROJECT, STAGE))
+
+    assert bed.told(failed) == [f"not rolled back: the plan of run {forged} does not deploy its stage as a whole"]
+    assert runs == 4, "the forged one, the good one, the failed one, the one that was submitted"
+
+
+def test_a_plan_from_before_the_key_was_changed_comes_back_sealed_with_the_new_one(bed: Bed) -> None:
+    bed.held_after(keys=OTHER)
+    both = Keys(current=bed.keys.current, previous=OTHER.current)
+
+    submitted = bed.back(bed.held(), keys=both)
+
+    assert submitted is not None
+    assert header(bed.store.plan_head(submitted.run.id)).key == bed.keys.current.id
+
+
+def test_while_a_plan_is_waited_for_only_its_head_is_read(bed: Bed) -> None:
+    large = plan_of(*(f"s{number}:deploy" for number in range(2000)), "stage:prune")
+    bed.held_after(large, keys=OTHER)
+    bed.present(OTHER)
+    undo = bed.held()
+    with closing(redis.Redis.from_url(bed.url)) as client:
+        before = client.info("stats")["total_net_output_bytes"]
+
+        for _ in range(3):
+            assert bed.back(undo) is None
+            pass_on(PROJECT, STAGE, store=bed.store, keys=bed.keys, publish=nobody)
+
+        read = client.info("stats")["total_net_output_bytes"] - before
+    sealed = bed.store.sealed_plan(undo.good or RunId(""))
+    assert sealed is not None
+    assert len(sealed) > 20_000
+    assert read < len(sealed) + 100_000, "a few small answers"
+
+
+def test_the_run_that_first_had_a_plan_is_found_behind_all_rollbacks_to_it(bed: Bed) -> None:
+    def run(number: int, plan: str | None) -> Run:
+        because = Because(kind="rollback", run=RunId("failed"), plan=RunId(plan)) if plan is not None else None
+        return Run(
+            id=RunId(f"r{number}"),
+            project=PROJECT,
+            stage=STAGE,
+            status="succeeded",
+            generation=1,
+            submitted=number,
+            because=because,
+        )
+
+    chain = {each.id: each for each in (run(1, None), run(2, "r1"), run(3, "r2"), run(4, "gone"))}
+    loop = {each.id: each for each in (run(1, "r2"), run(2, "r1"))}
+
+    assert [first(each, chain.get).id for each in chain.values()] == ["r1", "r1", "r1", "r4"]
+    assert [first(each, loop.get).id for each in loop.values()] == ["r1", "r1"]
 
 
 def test_a_plan_that_is_gone_ends_the_wait_in_words(bed: Bed) -> None:
@@ -349,11 +472,16 @@ def test_a_newer_plan_is_left_to_a_newer_worker_while_there_is_one(bed: Bed) -> 
         client.set(f"ff:{{shop/local}}:run:{well}:sealed", b'{"schema":9}\n')
     bed.present(bed.keys, schema=9)
 
-    left = bed.back(bed.held()) is None and bed.told(failed) == []
+    left = bed.back(bed.held(), after=TELL) is None and bed.told(failed) == []
     bed.present(bed.keys, schema=1)
-    given_up = bed.back(bed.held()) is None and len(bed.told(failed)) == 1
+    for after in (TELL, PATIENCE):
+        assert bed.back(bed.held(), after=after) is None
 
-    assert (left, given_up) == (True, True)
+    assert left
+    assert bed.told(failed) == [
+        "not rolled back yet: no worker is there that reads plans of schema 9",
+        f"not rolled back: the plan has schema 9, this FleetFlow knows up to {SCHEMA}",
+    ]
 
 
 def test_a_redis_with_no_room_for_the_rollback_is_no_reason_to_leave_other_stages_alone(tmp_path: Path) -> None:

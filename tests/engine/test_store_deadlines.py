@@ -96,7 +96,7 @@ def test_a_run_in_line_fails_at_once_and_names_the_run_that_it_waited_for(
     second, third = driver.submit(ONE, timeout=60).run.id, driver.submit(ONE).run.id
     clock.advance(61)
 
-    assert store.due(SHOP, LOCAL) == ()
+    assert store.due(SHOP, LOCAL).hints == ()
 
     assert driver.told(second) == lines("run queued behind 1", "a:deploy cancelled", "run failed: not done after 60 s")
     assert problem(store, second).cause == (f"it waited in line for run {first}",)
@@ -130,7 +130,7 @@ def test_the_end_of_a_run_by_its_deadline_lets_the_next_begin(driver: Driver, st
     run, after = driver.submit(ONE, timeout=60).run.id, driver.submit(ONE).run.id
     clock.advance(61)
 
-    assert named(store.due(SHOP, LOCAL)) == [f"{run} run:tidy", f"{after} a:deploy"]
+    assert named(store.due(SHOP, LOCAL).hints) == [f"{run} run:tidy", f"{after} a:deploy"]
 
 
 def test_a_run_that_is_done_in_time_has_no_deadline_any_more(driver: Driver, store: Store, clock: Clock) -> None:

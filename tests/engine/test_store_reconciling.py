@@ -139,9 +139,9 @@ def test_the_next_run_waits_until_a_lost_workers_last_call_has_landed(
     assert named(store.expire(first.project, first.stage)) == [f"{first.id} run:tidy"]
     assert driver.status(first.id) == "cancelled"
     assert driver.status(second.id) == "queued"
-    assert store.due(first.project, first.stage) == ()
+    assert store.due(first.project, first.stage).hints == ()
     clock.advance(SETTLE)
-    assert [hint.run for hint in store.due(first.project, first.stage)] == [second.id]
+    assert [hint.run for hint in store.due(first.project, first.stage).hints] == [second.id]
 
 
 def test_a_lease_lost_long_before_its_run_ends_keeps_nobody_waiting(driver: Driver, clock: Clock) -> None:
@@ -158,10 +158,10 @@ def test_a_lease_lost_long_before_its_run_ends_keeps_nobody_waiting(driver: Driv
 def test_lost_messages_come_again_only_when_they_are_asked_for(driver: Driver, store: Store) -> None:
     run = driver.submit(plan_of("a:deploy", "b:deploy", "c:deploy queue=docker.web1")).run
 
-    assert store.due(run.project, run.stage) == ()
-    assert steps_of(store.due(run.project, run.stage, republish=[DOCKER])) == ["a:deploy", "b:deploy"]
+    assert store.due(run.project, run.stage).hints == ()
+    assert steps_of(store.due(run.project, run.stage, republish=[DOCKER]).hints) == ["a:deploy", "b:deploy"]
     driver.claim(run.id, "a:deploy")
-    assert steps_of(store.due(run.project, run.stage, republish=[DOCKER])) == ["b:deploy"]
+    assert steps_of(store.due(run.project, run.stage, republish=[DOCKER]).hints) == ["b:deploy"]
 
 
 def test_more_workers_mean_more_hints_within_a_pass(driver: Driver, store: Store, clock: Clock) -> None:
@@ -172,7 +172,7 @@ def test_more_workers_mean_more_hints_within_a_pass(driver: Driver, store: Store
     clock.advance(2)
     driver.worker("docker", slots=8, name="host:2:b")
 
-    assert len(store.due(submitted.run.project, submitted.run.stage)) == 4
+    assert len(store.due(submitted.run.project, submitted.run.stage).hints) == 4
 
 
 def test_watchers_are_told_once_that_nobody_serves_a_queue(driver: Driver, store: Store, clock: Clock) -> None:
@@ -251,7 +251,7 @@ def test_passes_over_a_stage_without_runs_do_nothing(driver: Driver, store: Stor
     run = driver.submit(plan_of()).run
 
     assert store.expire(run.project, run.stage) == ()
-    assert store.due(run.project, run.stage, republish=[DOCKER]) == ()
+    assert store.due(run.project, run.stage, republish=[DOCKER]).hints == ()
 
 
 def test_a_pass_that_comes_while_a_run_is_being_submitted_does_not_lose_sight_of_it(store: Store, url: str) -> None:

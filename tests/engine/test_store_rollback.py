@@ -132,7 +132,7 @@ def test_a_stage_whose_run_is_to_be_rolled_back_begins_nothing_else(driver: Driv
 
     assert store.undo(SHOP, LOCAL) == Undo(failed=failed, good=good)
     assert (after.run.status, after.run.ahead, after.hints) == ("queued", 1, ())
-    assert store.due(SHOP, LOCAL) == ()
+    assert store.due(SHOP, LOCAL).hints == ()
     assert store.active_stages() == [(SHOP, LOCAL)]
 
 
@@ -287,7 +287,7 @@ def test_a_rollback_waits_for_the_last_call_of_a_lost_worker(driver: Driver, sto
 
     assert driver.status(undoing) == "queued"
     clock.advance(LEASE)
-    assert [hint.run for hint in store.due(SHOP, LOCAL)] == [undoing]
+    assert [hint.run for hint in store.due(SHOP, LOCAL).hints] == [undoing]
 
 
 def test_a_run_of_an_older_fleetflow_ends_as_it_did_there(driver: Driver, store: Store, raw: "redis.Redis") -> None:

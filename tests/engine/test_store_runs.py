@@ -61,7 +61,7 @@ def test_a_step_given_back_in_a_cancelled_run_is_cancelled(driver: Driver, store
     claim = driver.claim(run, "a:deploy")
     store.cancel(run, request="ctrl-c")
 
-    hints = store.release(claim, reason="the worker ends")
+    hints = store.release(claim, reason="the worker ends").hints
 
     assert driver.status(run) == "cancelled"
     assert named(hints) == [f"{run} run:tidy", f"{after} a:deploy"]
@@ -144,9 +144,9 @@ def test_after_a_cancel_at_once_the_next_run_waits_until_the_last_call_has_lande
 
     assert driver.status(after) == "queued"
     clock.advance(LEASE + SETTLE - 1)
-    assert store.due(run.project, run.stage) == ()
+    assert store.due(run.project, run.stage).hints == ()
     clock.advance(2)
-    assert named(store.due(run.project, run.stage)) == [f"{after} a:deploy"]
+    assert named(store.due(run.project, run.stage).hints) == [f"{after} a:deploy"]
 
 
 def test_a_cancel_at_once_may_follow_one_that_waits(driver: Driver, store: Store) -> None:

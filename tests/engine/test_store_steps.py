@@ -3,7 +3,7 @@
 
 import pytest
 
-from fleetflow_tasks.engine.model import LEASE, RunId, WorkerId
+from fleetflow_tasks.engine.model import LEASE, Finished, RunId, WorkerId
 from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.plan.model import StepId
 from fleetflow_tasks.runtimes.base import Outcome
@@ -112,7 +112,7 @@ def test_a_worker_that_lost_its_step_changes_nothing_any_more(driver: Driver, st
     before = driver.told(run.id)
 
     assert store.renew([lost]) == {(run.id, "a:deploy"): "lost"}
-    assert store.release(lost, reason="the worker ends") == ()
+    assert store.release(lost, reason="the worker ends") == Finished(accepted=False)
     assert not store.finish_well(lost, Outcome(changed=True, text="started")).accepted
     assert not store.finish_badly(lost, BROKEN, retry_in=None).accepted
     assert not store.finish_cancelled(lost).accepted
@@ -148,10 +148,10 @@ def test_a_step_given_back_is_ready_for_another_and_counts_no_loss(driver: Drive
     run = driver.submit(plan_of("a:deploy retries=0")).run.id
     claim = driver.claim(run, "a:deploy")
 
-    hints = store.release(claim, reason="the worker ends")
+    given_back = store.release(claim, reason="the worker ends")
 
-    assert steps_of(hints) == ["a:deploy"]
-    assert store.release(claim, reason="the worker ends") == hints
+    assert steps_of(given_back.hints) == ["a:deploy"]
+    assert store.release(claim, reason="the worker ends") == given_back
     state = driver.state(run, "a:deploy")
     assert (state.status, state.attempt, state.losses, state.releases, state.worker) == ("ready", 1, 0, 1, None)
     again = driver.claim(run, "a:deploy")
@@ -238,9 +238,9 @@ def test_a_failure_that_may_pass_is_tried_again_when_its_time_comes(driver: Driv
     assert state.due == pytest.approx(state.since + 8.0)
 
     clock.advance(7)
-    assert store.due(run.project, run.stage) == ()
+    assert store.due(run.project, run.stage).hints == ()
     clock.advance(2)
-    assert steps_of(store.due(run.project, run.stage)) == ["a:deploy"]
+    assert steps_of(store.due(run.project, run.stage).hints) == ["a:deploy"]
 
     assert driver.claim(run.id, "a:deploy").attempt == 2
 

@@ -152,7 +152,7 @@ def test_a_full_server_begins_nothing_and_lets_what_runs_end(own: Server) -> Non
         client.config_set("maxmemory", "0")
         going = driver.claim(run, "b:deploy")
         client.config_set("maxmemory", "1")
-        assert steps_of(store.release(going, reason="the worker ends")) == ["b:deploy"]
+        assert steps_of(store.release(going, reason="the worker ends").hints) == ["b:deploy"]
         store.cancel(run, request="ctrl-c")
         assert driver.status(run) == "cancelled"
 

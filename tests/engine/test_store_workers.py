@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who is there to work: the registry that a submitter reads before it promises anything."""
 
+import json
+
+import pytest
 import redis
 
 from fleetflow_tasks.engine.model import WorkerId
@@ -38,6 +41,45 @@ def test_a_worker_is_seen_at_redis_clock_and_not_at_its_own(driver: Driver, stor
     (worker,) = store.workers()
 
     assert 0 < clock() - worker.seen < 1
+
+
+def test_a_beat_from_the_future_is_no_sign_of_life(
+    driver: Driver, store: Store, raw: redis.Redis, clock: Clock
+) -> None:
+    """A clock that was set back puts it there for seconds; what lies further ahead somebody else has written."""
+    driver.worker("docker", name="host:1:a")
+    raw.zadd("ff:workers", {"host:1:a": clock() + 10})
+    assert len(store.workers()) == 1
+
+    raw.zadd("ff:workers", {"host:1:a": clock() + 1e6})
+
+    assert (store.workers(), store.workers(within=7 * 86400)) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("slots", 10**30),
+        ("slots", -1),
+        ("pid", 10**30),
+        ("pid", -1),
+        ("schema", 10**30),
+        ("queues", []),
+        ("queues", ["ff:workers"]),
+        ("queues", [""]),
+        ("queues", ["docker"] * 1001),
+    ],
+)
+def test_an_entry_that_no_worker_would_write_is_not_read(
+    driver: Driver, store: Store, raw: redis.Redis, clock: Clock, field: str, value: object
+) -> None:
+    sound = driver.worker("docker.web-1:2375", name="host:1:a")
+    entry = {"id": "evil", "host": "h", "pid": 1, "queues": ["docker"], "slots": 1}
+
+    raw.zadd("ff:workers", {"evil": clock()})
+    raw.hset("ff:workers:info", "evil", json.dumps({**entry, field: value}))
+
+    assert [worker.id for worker in store.workers()] == [sound.id]
 
 
 def test_a_worker_that_leaves_is_gone_at_once(driver: Driver, store: Store) -> None:

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from fleetflow_tasks import api
+from fleetflow_tasks.cli.follow import _cancels, told_or_followed
 from fleetflow_tasks.engine.model import LEASE, SETTLE, Because, Noted, Run, RunId, WorkerId, WorkerInfo, new_run_id
 from fleetflow_tasks.engine.settings import from_environ
 from fleetflow_tasks.engine.store import Store
@@ -52,6 +53,12 @@ class Desk:
         assert found is not None
         return found
 
+    def roll_back(self, **given: str) -> Run:
+        found = api.version_before(self.request, **given)
+        with api.rolled_back(self.request, found, wait_workers=True) as following:
+            run = following.snapshot().run
+        return self.carry_out(run, version(1).steps)
+
     def refused(self, **given: str) -> Problem:
         with pytest.raises(RefusedError) as caught:
             api.version_before(self.request, **given)
@@ -94,16 +101,31 @@ def test_a_failed_last_run_is_gone_back_from_to_what_was_good_before_it(desk: De
     assert api.version_before(desk.request, stage="local").run.id == good.id
 
 
-def test_a_second_rollback_goes_to_and_fro_and_names_the_run_that_people_remember(desk: Desk) -> None:
-    first, second = desk.deploy(version(1)), desk.deploy(version(2))
-    with api.rolled_back(desk.request, api.version_before(desk.request), wait_workers=True) as following:
-        back = following.snapshot().run
-    desk.carry_out(back, version(1).steps)
+def test_a_second_rollback_goes_further_back_and_never_to_what_was_rolled_back_from(desk: Desk) -> None:
+    first, second, third = (desk.deploy(version(number)) for number in (1, 2, 3))
 
-    assert back.because == Because(kind="rollback", run=second.id, plan=first.id)
-    assert api.version_before(desk.request).run.id == second.id
-    desk.deploy(version(3))
+    once = desk.roll_back()
+    twice = desk.roll_back()
+    nowhere = desk.refused()
+
+    assert once.because == Because(kind="rollback", run=third.id, plan=second.id)
+    assert twice.because == Because(kind="rollback", run=once.id, plan=first.id)
+    assert nowhere.message == "stage `shop/local` has no other version to go back to: nothing older succeeded"
+    assert (nowhere.cause, nowhere.fix) == (
+        (f"run {second.id} was rolled back from",),
+        f"if it is meant all the same, name it: --to={second.id}",
+    )
+
+
+def test_a_version_that_was_named_or_deployed_again_is_wanted_after_all(desk: Desk) -> None:
+    first, second, third = (desk.deploy(version(number)) for number in (1, 2, 3))
+    desk.roll_back()
+    desk.roll_back(to=third.id)
+
     assert api.version_before(desk.request).run.id == first.id
+    again = desk.deploy(version(2))
+    desk.deploy(version(4))
+    assert api.version_before(desk.request).run.id == again.id != second.id
 
 
 def test_a_run_in_line_is_not_what_the_stage_is_at(desk: Desk) -> None:
@@ -124,6 +146,21 @@ def test_a_run_can_be_named_and_says_where_it_belongs(desk: Desk) -> None:
 
     assert api.version_before(desk.request, to=first.id[-7:]).run.id == first.id
     assert desk.refused(to=first.id, stage="prd").message == f"run {first.id} is of stage `local`, not `prd`"
+
+
+def test_a_run_is_named_by_its_beginning_or_its_end_but_not_by_a_letter_or_two(desk: Desk) -> None:
+    run = desk.deploy(version(1))
+
+    def named(part: str) -> RunId:
+        with api.followed(desk.request, part) as following:
+            return following.run
+
+    assert {named(part) for part in (run.id, run.id[:4], run.id[-4:].upper())} == {run.id}
+    with pytest.raises(RefusedError, match=f"there is no run `{run.id[1:5]}`"):
+        named(run.id[1:5])
+    for short in ("", run.id[-1], run.id[:3]):
+        with pytest.raises(RefusedError, match=f"^`{short}` is too short for a run; write at least 4 letters"):
+            named(short)
 
 
 def test_where_no_version_is_another_it_is_said_what_there_would_have_to_be(desk: Desk) -> None:
@@ -206,9 +243,12 @@ def test_a_run_that_needs_no_rollback_has_none(desk: Desk) -> None:
 
 def test_a_run_that_has_ended_cannot_be_cancelled_and_one_that_was_is_found_so(desk: Desk) -> None:
     done = desk.deploy(version(1))
+    failed = desk.deploy(version(2), well=False)
     running = desk.submit(version(2))
 
     with api.followed(desk.request, done.id) as following, pytest.raises(RefusedError) as caught:
+        following.stoppable()
+    with api.followed(desk.request, failed.id) as following, pytest.raises(RefusedError) as in_vain:
         following.stoppable()
     with api.followed(desk.request, running.id) as following:
         following.stoppable()
@@ -216,6 +256,8 @@ def test_a_run_that_has_ended_cannot_be_cancelled_and_one_that_was_is_found_so(d
         again = following.stoppable()
 
     assert caught.value.problems[0].message == f"run {done.id} has ended already: it succeeded"
+    assert caught.value.problems[0].fix == "to take back what it deployed: flow rollback shop/local"
+    assert in_vain.value.problems[0].fix == ""  # its first step failed: nothing was deployed
     assert again.run.status == "cancelled"
 
 
@@ -233,6 +275,16 @@ def test_a_step_taken_from_its_worker_keeps_the_stage_quiet_as_long_as_a_call_ma
     assert [run.id for run in seen.stages[0].line] == [queued.id]
     assert seen.stages[0].quiet is not None
     assert 0 < seen.stages[0].quiet - seen.now <= LEASE + SETTLE
+
+
+def test_who_supersedes_is_told_whom(desk: Desk) -> None:
+    running, queued = desk.submit(version(1)), desk.submit(version(2))
+
+    with api.submitted(desk.request, version(3), conflict="supersede", wait_workers=True) as following:
+        assert [run.id for run in following.superseded] == [queued.id, running.id]
+        assert _cancels(following.superseded) == f"cancels run {running.id[-8:]} of ann@host, running, and 1 in line"
+    with api.submitted(desk.request, version(4), wait_workers=True) as patient:
+        assert not patient.superseded
 
 
 # ---------------------------------------------------------------------------------------------- what could be lost
@@ -265,6 +317,27 @@ def test_a_ci_job_that_submits_the_same_plan_twice_finds_its_run_and_another_pla
         assert (other.run == first.run, other.repeated) == (False, False)
     with api.submitted(job, version(2), key="", wait_workers=True) as unkeyed:
         assert (unkeyed.run == other.run, unkeyed.key) == (False, None)
+
+
+def test_a_run_that_is_found_again_after_its_end_is_not_told_as_one_of_now(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def again(number: int, *, well: bool) -> tuple[RunId, int, str]:
+        with api.submitted(desk.request, version(number), key=f"job-{number}", wait_workers=True) as first:
+            desk.carry_out(first.snapshot().run, version(number).steps, well=well)
+        with api.submitted(desk.request, version(number), key=f"job-{number}", wait_workers=True) as second:
+            code = told_or_followed(second, wait=True, as_json=False, quiet=False)
+        return first.run, code, capsys.readouterr().err
+
+    good, done, said = again(1, well=True)
+    bad, failed, warned = again(2, well=False)
+
+    assert (done, failed) == (0, 1)
+    assert said.startswith(f"run {good} was found again by its key `job-1`: it ended ")
+    assert said.endswith(" s ago; nothing was done now\n")
+    assert f"run {bad} was found again by its key `job-2`: it failed then; nothing was tried now" in warned
+    assert f"flow retry {bad}, or submit with --idempotency-key=''" in warned
+    assert "not-durable" not in said + warned
 
 
 # ---------------------------------------------------------------------------------------------- what is told
@@ -302,15 +375,21 @@ def test_a_run_is_shown_with_what_it_changed_and_what_undid_it(desk: Desk) -> No
     assert api.shown(desk.request, first.id).before is None
 
 
-def test_a_run_in_line_is_compared_with_the_stages_last_one(desk: Desk) -> None:
+def test_a_run_is_compared_with_the_last_one_that_had_succeeded_when_it_began(desk: Desk) -> None:
     first = desk.deploy(version(1))
-    active = desk.submit(version(2))
-    queued = desk.submit(version(3))
+    failed = desk.deploy(version(2), well=False)
+    active = desk.submit(version(3))
+    in_line, left = desk.submit(version(4)), desk.submit(version(5))
+    with api.followed(desk.request, left.id) as following:
+        following.cancel()
 
-    told = api.shown(desk.request, queued.id)
+    def before(run: Run) -> RunId | None:
+        found = api.shown(desk.request, run.id).before
+        return found.id if found else None
 
-    assert told.before is not None
-    assert told.before.id == active.id != first.id
+    assert [before(run) for run in (failed, active, in_line, left)] == [first.id] * 4
+    desk.carry_out(active, version(3).steps)
+    assert [before(run) for run in (in_line, left)] == [active.id, first.id]
 
 
 def test_a_part_of_a_stage_says_nothing_of_the_other_services(desk: Desk) -> None:

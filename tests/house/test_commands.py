@@ -4,7 +4,7 @@
 import re
 from pathlib import Path
 
-from fleetflow_tasks.cli.main import COMMANDS
+from fleetflow_tasks.cli.commands import COMMANDS
 
 
 def test_every_target_says_what_it_does(root: Path) -> None:

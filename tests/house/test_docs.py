@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetflow_tasks.cli.main import COMMANDS
+from fleetflow_tasks.cli.commands import COMMANDS
 from fleetflow_tasks.config.load import load
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,7 +11,7 @@ import pytest
 PUBLIC = {
     "fleetflow_tasks.api": (
         "Follow Following Planned Promotion Request actor changes checkup followed is_held logs opened origin plan promotion queue"
-        " retried rolled_back runs shown stages status submitted teardown_plan up version_before work"
+        " retried rolled_back runs shown stages status submitted teardown_plan up version_before which_redis work"
     ),
     "fleetflow_tasks.runtimes.base": (
         "Attempt Change DeployError FieldChange LogLine LogOptions Outcome Runtime ServiceStatus StaleError Stopped"

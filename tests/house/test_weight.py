@@ -17,7 +17,7 @@ HEAVY = {"celery", "docker", "google", "jinja2", "kombu", "kubernetes", "redis",
 # Runs `flow …` as its entry point does, then says which of the heavy ones are there.
 PROBE = """
 import sys
-from fleetflow_tasks.cli.main import run
+from fleetflow_tasks.cli.commands import run
 code = run(sys.argv[1:])
 print("LOADED", code, *sorted({name.partition(".")[0] for name in sys.modules}))
 """

@@ -1,12 +1,14 @@
 #!lua
 -- SPDX-License-Identifier: Apache-2.0
--- due(republish: queues, served: {queue: schema}, patience, tell, request, window, windows) -> {hints, idle}
+-- due(republish: queues, served: {queue: schema}, patience, tell, request, window, windows)
+--   -> {hints, idle, held, alone}
 -- Delayed steps whose time came are ready. Windows are filled, as more workers may have come. For the queues in *republish*
 -- the hints that are out are given again. Of a queue that nobody serves, or only workers too old for the plan (served: the
 -- newest schema that they read), the run's watchers are told after *tell* seconds, and its ready steps fail after *patience*
 -- seconds. A run whose deadline has passed ends: in line at once, under way as by a
 -- cancel, but failed. A run that waited for quiet begins.
--- idle: no run is active or in line, nor is one to be rolled back. The same request again: the first answer. Called by the
+-- idle: no run is active or in line, nor is one to be rolled back. held: one is. alone: a run of the stage, active or in line, is
+-- carried out by the process that made it, and by nobody else. The same request again: the first answer. Called by the
 -- reconciler each second.
 
 local again = recalled(base, 'due', argument.request)
@@ -125,7 +127,17 @@ if run and run.status == 'running' then
 elseif not run then
   start_next()
 end
-local idle = not is_held() and redis.call('EXISTS', base .. ':line') == 0
-local answer = answered('"idle":' .. tostring(idle))
+local line = redis.call('LRANGE', base .. ':line', 0, -1)
+local stage = redis.call('HMGET', base .. ':stage', 'active', 'undo')
+
+local function is_alone(id)
+  return string.find(redis.call('HGET', base .. ':run:' .. id, 'queues') or '', '"local.', 1, true) ~= nil
+end
+
+local alone = stage[1] and is_alone(stage[1])
+for _, id in ipairs(line) do alone = alone or is_alone(id) end
+
+local idle = not stage[1] and not stage[2] and #line == 0
+local answer = answered('"idle":' .. tostring(idle) .. ',"held":' .. tostring(stage[2] ~= false) .. ',"alone":' .. tostring(alone or false))
 if #hints > 0 then remember(base, 'due', argument.request, answer) end
 return answer

@@ -70,7 +70,9 @@ end
 
 local function step_of(run, id)
   local text = redis.call('HGET', run.key .. ':steps', id)
-  return text and cjson.decode(text)
+  local step = text and cjson.decode(text)
+  if step and step.step ~= id then error('the state of step ' .. id .. ' is that of another') end
+  return step
 end
 
 -- The steps of a run in the plan's order.

@@ -1,7 +1,8 @@
 #!lua
 -- SPDX-License-Identifier: Apache-2.0
--- submit(run, project, stage, actor, note, conflict, key, fail_fast, because, timeout, rollback, whole, adopt, undoes, schema,
---        events, order, roots, queues, steps, kept, window, windows) -> {run, hints, repeated} | {busy: run id} | {unheld: true}
+-- submit(run, project, stage, actor, note, conflict, key, fail_fast, because, timeout, rollback, whole, adopt, undoes, after,
+--        schema, events, order, roots, queues, steps, kept, window, windows)
+--   -> {run, hints, repeated} | {busy: run id} | {unheld: true} | {overtaken: true}
 -- ARGV[3]  the sealed plan, stored as it comes
 -- conflict: wait | supersede | fail. key: idempotency key or nil. because: JSON or nil. timeout: seconds or nil. whole: deploy |
 -- teardown | nil. events: how many the stream keeps. order, roots, queues: JSON lists.
@@ -9,6 +10,8 @@
 -- are kept, which count as done, with the outcome *kept* (JSON).
 -- undoes: the failed run that the stage is held for, nil but for its rollback. That one stands before all others and lifts the
 -- hold. If another one has done so, that is the answer, so that nothing is brought back twice; unheld: nobody, but the hold is gone.
+-- after: a generation or nil. overtaken: another run than the one with that generation is the last that began, and may have
+-- changed what this one would keep.
 -- Writes a queued run at the end of the line, and starts it if the stage is free. Called by the submitter.
 -- The same run again: its first answer. The same key: the run that has it. Refused when memory is full: no allow-oom.
 
@@ -23,7 +26,7 @@ if argument.key then
     return '{"repeated":true,"run":"' .. first .. '"}'
   end
 end
-local has = redis.call('HMGET', base .. ':stage', 'active', 'undo')
+local has = redis.call('HMGET', base .. ':stage', 'active', 'undo', 'generation')
 local active, undo = has[1], has[2]
 local line = redis.call('LRANGE', base .. ':line', 0, -1)
 if argument.undoes and argument.undoes ~= undo then
@@ -31,6 +34,7 @@ if argument.undoes and argument.undoes ~= undo then
   if undone and redis.call('EXISTS', base .. ':run:' .. undone) == 1 then return '{"repeated":true,"run":"' .. undone .. '"}' end
   return '{"unheld":true}'
 end
+if argument.after and argument.after ~= tonumber(has[3] or 0) then return '{"overtaken":true}' end
 local busy = active or undo or line[1]
 if argument.conflict == 'fail' and busy and not argument.undoes then return '{"busy":"' .. busy .. '"}' end
 

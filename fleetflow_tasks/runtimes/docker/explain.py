@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from fleetflow_tasks.config.model import StageName
 from fleetflow_tasks.errors import Place, Problem
 from fleetflow_tasks.plan.image import ImageError, parse, short
 from fleetflow_tasks.plan.model import ResolvedService
@@ -46,7 +47,7 @@ def ending(state: State) -> str:
     return f"it ended with exit code {state.exit}" + (f": {known}" if known else "")
 
 
-def unready(service: ResolvedService, state: State | None, lines: Sequence[str], why: str) -> Problem:
+def unready(service: ResolvedService, state: State | None, lines: Sequence[str], why: str, stage: StageName) -> Problem:
     """A container that ran, but did not become ready. why: the last verdict's own words."""
     cause = []
     if state is not None:
@@ -61,7 +62,7 @@ def unready(service: ResolvedService, state: State | None, lines: Sequence[str],
         else f"job `{service.name}` failed: {why}",
         cause=tuple(cause),
         fix=_fix(state),
-        more=f"flow logs {service.name}",
+        more=f"flow logs --stage={stage} {service.name}",
         place=service.places.get(""),
     )
 

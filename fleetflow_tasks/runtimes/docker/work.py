@@ -209,7 +209,8 @@ class Work:
             f"after {self._service.timeout:g} s still {verdict.text}" if isinstance(verdict, Waiting) else verdict.text
         )
         lines = explain.last_lines(self._client, container) if probe.state else ()
-        raise DeployError(explain.masked(explain.unready(self._service, probe.state, lines, why), self._service))
+        problem = explain.unready(self._service, probe.state, lines, why, self._plan.stage)
+        raise DeployError(explain.masked(problem, self._service))
 
     def _reconsidered(self, verdict: Verdict, probe: Probe) -> Verdict:
         """The Engine hears that memory ran out a moment after it hears of the end."""
@@ -262,9 +263,11 @@ class Work:
     def _noted(self, error: DeployError, decision: Decision, *, ready: bool) -> DeployError:
         """*error*, and what serves now; before the new one was *ready*, that is the version before."""
         note = _SERVES if ready else self._turned_round(decision)
-        if not decision.serving:
+        if not decision.serving and not decision.undo:
             return error
-        problem = msgspec.structs.replace(error.problem, cause=(*error.problem.cause, note))
+        cause = (*error.problem.cause, note) if decision.serving else error.problem.cause
+        more = "" if decision.undo else error.problem.more  # the log that it names would be another container's
+        problem = msgspec.structs.replace(error.problem, cause=cause, more=more)
         return DeployError(problem, transient=error.transient, retry_after=error.retry_after)
 
     def _turned_round(self, decision: Decision) -> str:

@@ -43,6 +43,7 @@ class Bed(WorkerBed):
 
     def __init__(self, url: str, folder: Path, *, direct: str | None = None) -> None:
         super().__init__(url, folder)
+        (folder / "engine").write_text("one")  # each step then asks whether its stage is on this one
         self.direct = direct or url
         self.raw = redis.Redis.from_url(self.direct, decode_responses=True, protocol=2)
         self.passes = Passes(self)
@@ -188,6 +189,12 @@ class Everywhere:
 
     STEPS: ClassVar = ("call:deploy", "claim:deploy", "done:deploy", "told:deploy", "wait:deploy", "after:deploy")
     PLAN: ClassVar = plan_of(*STEPS[:-1], "after:deploy <- told:deploy")
+    HELD: ClassVar = (
+        "after_claim:claim:deploy",
+        "before_finish:done:deploy",
+        "before_finish:told:deploy",
+        "after_finish:told:deploy",
+    )
 
     @classmethod
     def on(
@@ -201,20 +208,26 @@ class Everywhere:
     ) -> "Everywhere":
         """options, url, environ: of the worker. call: how the step goes that is in a call. hold: done before the first hint goes out."""
         bed.world.behave(call__deploy=call)
-        pause = "after_claim:claim:deploy before_finish:done:deploy after_finish:told:deploy"
-        worker = bed.worker("slots=4", *options, pause=pause, url=url, **environ)
+        worker = bed.worker("slots=4", *options, pause=" ".join(cls.HELD), url=url, **environ)
         hints: list[Hint] = []
         run = bed.submitted(cls.PLAN, publish=hints.append).run.id
         queued = bed.submit(cls.PLAN)
         hold()
         for hint in hints:
             bed.publish(hint)
-        for each in pause.split():
-            point, _, step = each.partition(":")
-            bed.paused(worker, cast("Point", point), step)
+        for each in cls.HELD[:-1]:
+            bed.paused(worker, *_where(each))
         eventually(bed.began("call:deploy"), within=60)
+        # It ends last, when only one other hint is out: so its successor's is in the answer, and not for others to send.
+        bed.unpause(worker, "before_finish", "told:deploy")
+        bed.paused(worker, "after_finish", "told:deploy")
         bed.world.behave()
         return cls(worker, run, queued)
+
+
+def _where(told: str) -> tuple[Point, str]:
+    point, _, step = told.partition(":")
+    return cast("Point", point), step
 
 
 def killed(worker: Worker) -> None:

@@ -60,7 +60,8 @@ class Proxy:
     def refuse(self) -> None:
         """As a server that is gone: nobody listens, and what was connected is cut."""
         self._refusing = True
-        self._listener.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):  # it may refuse already
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.socket.unlink(missing_ok=True)
         self.cut()

@@ -3,7 +3,6 @@
 
 import uuid
 
-from fleetflow_tasks.engine.model import SETTLE
 from fleetflow_tasks.testing import eventually
 from fleetflow_tasks.testing.recording import Behaviour
 from tests.engine.faults.bed import MARGIN, PAIR, Bed
@@ -42,7 +41,7 @@ def test_a_cancel_that_cannot_wait_takes_the_step_away_and_leaves_its_last_call_
     bed.logged(first, "step.lost")
 
     assert at_once == {"db:deploy": "cancelled", "api:deploy": "cancelled"}
-    assert bed.passes.make(at=end + SETTLE - MARGIN - 1) == ""
-    bed.passes.make(at=bed.server_now() + 2 * SETTLE)
+    assert bed.passes.make(at=end + bed.store.settle - MARGIN - 1) == ""
+    bed.passes.make(at=bed.server_now() + 2 * bed.store.settle)
     assert bed.ends(following) == "succeeded"
     assert bed.world.count("made", "db:deploy") == 1

@@ -9,7 +9,7 @@ import uuid
 
 import pytest
 
-from fleetflow_tasks.engine.model import SETTLE, Hint
+from fleetflow_tasks.engine.model import Hint
 from fleetflow_tasks.testing import eventually
 from fleetflow_tasks.testing.recording import Behaviour
 from tests.engine.faults.bed import MARGIN, PAIR, WEB, Bed, Everywhere, killed
@@ -43,7 +43,7 @@ def test_a_worker_cut_off_for_longer_than_a_lease_changes_nothing_more_and_other
     assert set(RUNNING) <= set(taken.split())
     assert bed.all_moves(at.run) == ONCE | dict.fromkeys(("call", "claim", "done"), AGAIN)
     assert "made call:deploy" not in bed.by(at.worker)
-    bed.passes.make(at=bed.server_now() + SETTLE)
+    bed.passes.make(at=bed.server_now() + bed.store.settle)
     assert bed.ends(at.queued) == "succeeded"
 
 

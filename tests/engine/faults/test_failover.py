@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetflow_tasks.engine.model import SETTLE, RunId
+from fleetflow_tasks.engine.model import RunId
 from fleetflow_tasks.testing import eventually
 from fleetflow_tasks.testing.recording import Behaviour
 from tests.engine.faults.bed import WEB, Bed, Everywhere, held
@@ -86,7 +86,7 @@ def test_ends_that_a_failover_lost_come_again_and_find_the_work_done(both: Both,
     both.fail_over(bed)
 
     assert bed.ends(at.run) == "succeeded"
-    bed.passes.make(at=bed.server_now() + SETTLE)
+    bed.passes.make(at=bed.server_now() + bed.store.settle)
     assert bed.ends(at.queued) == "succeeded"
     again = {step for step, moves in bed.all_moves(at.run).items() if moves == AGAIN}
     assert again == {"claim", "done"}

@@ -9,7 +9,6 @@ What it has to say of its step afterwards is not heard.
 import uuid
 
 from fleetflow_tasks.engine.execute import Point
-from fleetflow_tasks.engine.model import SETTLE
 from fleetflow_tasks.testing.recording import Behaviour
 from tests.engine.faults.bed import MARGIN, PAIR, Bed, asleep, awake
 
@@ -68,7 +67,8 @@ def test_a_call_of_a_cancelled_run_that_lands_late_does_not_change_what_the_next
     bed.wait_for_lease_end(cancelled)
     bed.passes.make()
     assert bed.ended(cancelled) == "cancelled"
-    quiet = [bed.passes.make(at=end + SETTLE - MARGIN), bed.passes.make(at=end + SETTLE + MARGIN)]
+    begins = end + bed.store.settle
+    quiet = [bed.passes.make(at=begins - MARGIN), bed.passes.make(at=begins + MARGIN)]
     assert bed.ended(following) == "succeeded"
     awake(first)
 
@@ -97,6 +97,27 @@ def test_what_a_worker_says_of_its_step_after_it_slept_is_not_heard(bed: Bed) ->
     assert bed.store.snapshot(run) == before
     assert str(bed.state(run, "db:deploy").worker).split(":")[1] == str(second.pid)
     assert bed.counts() == "begin 2, end 2, made 1, found 1"
+
+
+def test_a_worker_that_wakes_up_while_another_is_at_its_step_does_not_end_it(bed: Bed) -> None:
+    first = bed.worker(pause="before_finish:db:deploy")
+    run = bed.submit(PAIR)
+    bed.paused(first, "before_finish")
+
+    asleep(first)
+    bed.unpause(first, "before_finish")
+    second = bed.worker(pause="after_claim:db:deploy")
+    bed.wait_for_lease_end(run)
+    assert bed.passes.make() == "db:deploy"
+    bed.paused(second, "after_claim")
+    awake(first)
+    bed.logged(first, "step.lost")
+    meanwhile = bed.moves(run)
+    bed.unpause(second, "after_claim")
+
+    assert meanwhile == "ready running ready running"
+    assert bed.ended(run) == "succeeded"
+    assert bed.moves(run) == "ready running ready running succeeded"
 
 
 def test_a_worker_that_slept_and_was_not_missed_goes_on_where_it_was(bed: Bed) -> None:

@@ -20,7 +20,7 @@ import pytest
 
 from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.testing import eventually
-from tests.engine.compat.conftest import free_port, listening
+from tests.engine.compat.conftest import listening
 from tests.engine.conftest import BINARIES, Server
 from tests.engine.security.conftest import DOCS, Flow
 from tests.engine.security.test_canary import KEY, LEAKY, PROJECT, SECRET, SETTING
@@ -51,31 +51,37 @@ NO_PAGES = {r"/login/?", r"/logout", r".*"}  # of OAuth, and of what is not ther
 
 
 class Flower:
-    """The process that the document starts, with other passwords and ports, and its answers."""
+    """The process that the document starts, on a port that is free, with other passwords, and its answers.
 
-    def __init__(self, folder: Path, redis_port: int) -> None:
-        self.port = free_port()
+    url: in place of the document's; else its own, with *port* as that of Redis.
+    """
+
+    def __init__(self, folder: Path, *, port: int = 6379, url: str | None = None) -> None:
         self._log = folder / "flower.log"
-        block = next(block for block in re.findall(r"```sh\n(.*?)```", DOCS.read_text(), re.DOTALL) if "flower" in block)
+        block = next(
+            block for block in re.findall(r"```sh\n(.*?)```", DOCS.read_text(), re.DOTALL) if "flower" in block
+        )
         told = block.replace("PASSWORD", quote(PASSWORD, safe="")).replace(":LOGIN", f":{LOGIN}")
-        *exports, command = told.replace(":6379", f":{redis_port}").replace("5555", str(self.port)).splitlines()
+        *exports, command = told.replace(":6379", f":{port}").replace("5555", "0").splitlines()
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("FLEETFLOW_", "FLOWER_"))}
         environ |= dict(line.removeprefix("export ").split("=", 1) for line in exports)
+        environ |= {"FLEETFLOW_REDIS_URL": url} if url else {}
         environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environ['PATH']}"
         self.command = shlex.split(command)
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(self.command, env=environ, cwd=folder, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.command, env=environ, cwd=folder, stdout=log, stderr=log)
+        self._port = 0
 
-    def answers(self) -> bool:
-        assert self._process.poll() is None, self.log()
-        try:
-            return self.get("/healthcheck", login=None) == (200, "OK")
-        except ConnectionRefusedError:
-            return False
+    def sees_a_worker(self) -> bool:
+        assert self.process.poll() is None, self.log()
+        if visit := re.search(r"Visit me at http://127\.0\.0\.1:(\d+)", self.log()):
+            self._port = int(visit[1])
+            return bool(self.told("/api/workers?status=1"))
+        return False
 
     def get(self, path: str, *, login: str | None = LOGIN, method: str = "GET") -> tuple[int, str]:
-        """Status and body, behind the headers."""
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
+        """Status and body of what it answers to whoever has *login*."""
+        with closing(HTTPConnection("127.0.0.1", self._port, timeout=60)) as connection:
             headers = {"Authorization": f"Basic {base64.b64encode(f'NAME:{login}'.encode()).decode()}"} if login else {}
             connection.request(method, path, headers=headers)
             response = connection.getresponse()
@@ -93,8 +99,8 @@ class Flower:
         return self._log.read_text()
 
     def close(self) -> None:
-        self._process.terminate()
-        self._process.wait(30)
+        self.process.kill()
+        self.process.wait()
 
 
 class House:
@@ -143,12 +149,11 @@ def found(text: str) -> list[str]:
 
 
 def test_flower_as_documented_sees_every_step_and_no_secret(house: House, tmp_path: Path) -> None:
-    with closing(Flower(tmp_path, house.port)) as flower:
-        eventually(flower.answers, 60)
-        eventually(lambda: flower.told("/api/workers?status=1"), 60)
+    with closing(Flower(tmp_path, port=house.port)) as flower:
+        eventually(flower.sees_a_worker, 60)
         run = house.submit()
         eventually(lambda: seen(flower, run) == {"serves:deploy", "refused:deploy", "crashed:deploy"}, 60)
-        eventually(lambda: all(QUESTIONS <= set(told) for told in flower.told("/api/workers?refresh=1").values()), 60)
+        eventually(lambda: set().union(*flower.told("/api/workers?refresh=1").values()) >= QUESTIONS, 60)
         worker, task = next(iter(flower.told("/api/workers"))), next(iter(flower.told("/api/tasks")))
         paths = {at: path.replace("WORKER", worker).replace("TASK", task) for at, path in PAGES.items()}
 
@@ -176,6 +181,31 @@ def test_flower_as_documented_sees_every_step_and_no_secret(house: House, tmp_pa
     assert house.users.refused() == []
 
 
+def test_flower_over_a_unix_socket_counts_no_queue_and_sees_all_else(house: House, tmp_path: Path) -> None:
+    with closing(Flower(tmp_path, url=house.users.url("fleetflow-flower"))) as flower:
+        eventually(flower.sees_a_worker, 60)
+        run = house.submit()
+        eventually(lambda: len(seen(flower, run)) == 3, 60)
+        counted, broker = flower.get("/api/queues/length"), flower.get("/broker")
+        told = flower.log()
+
+    assert (counted[0], broker[0]) == (500, 200)
+    assert found(counted[1] + broker[1] + told) == []
+    assert house.users.refused() == []
+
+
+def test_flower_with_an_address_that_is_none_says_so(tmp_path: Path) -> None:
+    with closing(Flower(tmp_path, url=f"http://flower:{PASSWORD}@127.0.0.1/0")) as flower:
+        flower.process.wait(60)
+
+        assert flower.process.returncode == 3
+        assert flower.log() == (
+            "FLEETFLOW_REDIS_URL is no address of a Redis: it begins with `http`\n"
+            "  fix: write redis://HOST:6379/0, rediss://… for TLS, unix:///path/to/redis.sock, or "
+            "sentinel://HOST,HOST/0?master_name=NAME\n"
+        )
+
+
 # What Flower asks a worker for; of one that is busy it may get some answers late.
 QUESTIONS = {"stats", "active_queues", "registered", "conf"}
 
@@ -190,7 +220,9 @@ def readable() -> set[str]:
     """The addresses of this Flower's pages, by its own table; what it has for buttons alone cannot be read."""
     found = set()
     for handler in import_module("flower.urls").handlers:
-        at, page = (handler[0], handler[1]) if isinstance(handler, tuple) else (handler.regex.pattern, handler.handler_class)
+        at, page = (
+            (handler[0], handler[1]) if isinstance(handler, tuple) else (handler.regex.pattern, handler.handler_class)
+        )
         if "get" in vars(page) or at.startswith("/static"):
             found.add(at.removesuffix("$"))
     return found - NO_PAGES

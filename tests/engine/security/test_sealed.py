@@ -100,10 +100,11 @@ def test_an_older_run_s_whole_state_put_back_does_not_undo_a_newer_one(bed: Bed)
         kept = {key: client.dump(key) for key in client.keys("ff:*{shop/local}*")}
         bed.worker(key=KEY)
         assert bed.ended(older) == "succeeded", bed.logs()
+        assert bed.ended(bed.submit(plan_of("db:remove"))) == "succeeded", bed.logs()
         newer = bed.submit(ONE)
         assert bed.ended(newer) == "succeeded", bed.logs()
-        made = _generation(bed)
-        (bed.folder / "world" / "db").write_text(str(bed.store.run(newer).generation))  # type: ignore[union-attr]
+        generations = [_generation(bed, run) for run in (older, newer)]
+        done = len(bed.world.journal())
 
         client.delete(*client.keys("ff:*{shop/local}*"))
         for key, value in kept.items():
@@ -112,11 +113,17 @@ def test_an_older_run_s_whole_state_put_back_does_not_undo_a_newer_one(bed: Bed)
 
     assert bed.ended(older) == "failed", bed.logs()
     assert bed.problem(older, "db:deploy") == "a newer run made `db`"
-    assert _generation(bed) > made
+    assert generations[0] < generations[1]
+    assert (bed.folder / "world" / "db").read_text() == str(generations[1])
+    again = [line.split() for line in bed.world.journal()[done:] if not line.startswith("tidy")]
+    assert [word for word, *_ in again] == ["begin", "end", "stale"]
+    assert all({f"run={older}", f"generation={generations[0]}"} <= set(words) for words in again)
 
 
-def _generation(bed: Bed) -> int:
-    return int((bed.folder / "world" / "db").read_text())
+def _generation(bed: Bed, run: RunId) -> int:
+    found = bed.store.run(run)
+    assert found is not None
+    return found.generation
 
 
 def test_messages_of_strangers_are_dropped_and_the_next_ones_followed(bed: Bed) -> None:

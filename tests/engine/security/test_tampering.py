@@ -3,6 +3,7 @@
 carried out than was sealed, no worker falls over it, and no other stage feels it."""
 
 import itertools
+import json
 import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,13 +18,14 @@ from hypothesis import strategies as st
 
 from fleetflow_tasks.engine.execute import Plans, execute
 from fleetflow_tasks.engine.lease import Leases
-from fleetflow_tasks.engine.model import RUN_ENDS, Hint, RunId, WorkerId, WorkerInfo
+from fleetflow_tasks.engine.model import RUN_ENDS, Claim, Hint, RunId, WorkerId, WorkerInfo
 from fleetflow_tasks.engine.pin import Pins
 from fleetflow_tasks.engine.reconcile import Memory, Reconciler
 from fleetflow_tasks.engine.store import Store
+from fleetflow_tasks.engine.trouble import DamagedError
 from fleetflow_tasks.errors import Bug, FleetFlowError
 from fleetflow_tasks.plan.codec import Keys, parse_key, seal
-from fleetflow_tasks.plan.model import Plan, QueueName, Step
+from fleetflow_tasks.plan.model import Plan, QueueName, Step, StepId
 from fleetflow_tasks.runtimes.base import Attempt, Outcome
 from fleetflow_tasks.testing.recording import RecordingRuntime
 from tests.engine.conftest import Clock, Server, plan_of
@@ -190,7 +192,7 @@ def restate(client: Raw, key: bytes, at: int, foreign: bytes) -> None:
         return flip(client, key, at, foreign)
     field = _one(sorted(client.hkeys(key)), at)
     state = _json(client.hget(key, field))
-    others = ["succeeded", "ready", "running", "evil:deploy", "../x", 0, -1, 2**60, None, [], {"a": 1}]
+    others = ["succeeded", "ready", "running", "evil:deploy", "../x", 0, -1, 2**60, 10**30, None, [], {"a": 1}]
     if isinstance(state, dict) and state:
         state = {**state, _one(sorted(state), at // 3): _one(others, at // 11)}
     else:
@@ -247,7 +249,7 @@ def bases(redis_server: Server) -> Iterator[str]:
     way=st.sampled_from(sorted(WAYS)),
     key=st.integers(0, 999),
     at=st.integers(0, 9_999),
-    foreign=st.one_of(st.binary(max_size=40), st.sampled_from([b"{}", b"[]", b"null", b'"', b"-1", b"\xff\xfe", b"1e999"])),
+    foreign=st.one_of(st.binary(max_size=40), st.sampled_from([b"{}", b"[]", b"null", b'"', b"-1", b"\xff\xfe", b"1e999", b"1" + b"0" * 30])),
     begun=st.integers(0, 4),
 )  # fmt: skip
 @example(way="retype", key=0, at=0, foreign=b"", begun=1)
@@ -276,3 +278,51 @@ def test_whatever_is_written_into_a_key_is_refused_or_harmless(
             counts = [house.world.count("begin", step.id) for step in (*SHOP.steps, *OTHER.steps)]
             assert max(counts) <= 8, (tampered, house.world.journal())
             assert not any(record.exc_info for record in caplog.records), caplog.text
+
+
+@pytest.mark.parametrize(
+    ("told", "ahead"),
+    [
+        ({"slots": 10**30}, 0),
+        ({"slots": 10**30}, 1e6),
+        ({"slots": 10_000}, 1e6),
+        ({"queues": []}, 0),
+        ({"queues": ["ff:workers"]}, 0),
+        ({"queues": ["docker.elsewhere"]}, 0),
+        ({"pid": 10**30, "queues": ["local.run-of-shop"]}, 0),
+        ({"schema": 10**30}, 0),
+    ],
+)
+def test_a_worker_that_is_none_disturbs_nobody(
+    redis_server: Server, tmp_path: Path, told: Mapping[str, object], ahead: float
+) -> None:
+    url = redis_server.database()
+    house = House(url, tmp_path)
+    with closing(raw(url)) as client, closing(house.store):
+        client.set("docker.elsewhere", "no list")
+        entry = {"id": "evil", "host": "h", "pid": 1, "queues": ["docker"], "slots": 1, **told}
+        client.hset("ff:workers:info", "evil", json.dumps(entry))
+        shop = house.submit(SHOP)
+        house.hints.clear()  # lost, so that it is the reconciler who brings the run to its end
+        for _ in range(ROUNDS):
+            client.zadd("ff:workers", {"evil": house.clock() + 20 + ahead})  # as it will be when the reconciler comes
+            house.turn()
+            if house.ended(shop):
+                break
+
+        assert house.ended(shop)
+
+
+def test_a_fence_that_no_script_gives_is_refused_in_words(redis_server: Server, tmp_path: Path) -> None:
+    url = redis_server.database()
+    house = House(url, tmp_path)
+    with closing(raw(url)) as client, closing(house.store):
+        shop = house.submit(SHOP)
+        client.hset("ff:{shop/local}:stage", "fence", str(10**30))
+
+        claim = house.store.claim(shop, StepId("db:prepare"), worker=WORKER, nonce="1", schema=1)
+
+        assert isinstance(claim, Claim)
+        for change in (house.store.finish_cancelled, lambda claim: house.store.renew([claim])):
+            with pytest.raises(DamagedError):
+                change(claim)

@@ -7,30 +7,34 @@ A customer whose Redis does not answer asks again later, with the same run id, a
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from fleetflow_tasks.engine.dispatch import submit
-from fleetflow_tasks.engine.model import RUN_ENDS, Because, Hint, Publish, Run, RunId
+from fleetflow_tasks.engine.model import RUN_ENDS, Because, Hint, Publish, RunId, Snapshot
 from fleetflow_tasks.engine.publish import publisher
 from fleetflow_tasks.engine.retrying import again
 from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.errors import RefusedError, UnavailableError
 from fleetflow_tasks.plan.codec import Keys
 from tests.engine.soak.orders import Order, orders
+from tests.engine.soak.world import behaviour
 
+FORESEEN_CODES = {"recorded", "worker-lost"}  # of a step that was told to fail, or whose workers died
 ROUND = 0.1  # seconds between two looks of a customer at its runs
 
 
 class Customers:
-    """failure: what ended the thread, and should not have."""
+    """failure: what ended the thread, and should not have. surprises: steps that failed, and nobody had told them to."""
 
     def __init__(self, url: str, keys: Keys, *, seed: str, stages: int) -> None:
         self.store = Store.connect(url, client_name="ff-soak")
         self.did: Counter[str] = Counter()
+        self.surprises: list[str] = []
         self.failure: Exception | None = None
         publish = publisher(self.store)
         self._customers = [Customer(orders(seed, n), self.store, keys, publish, self.did) for n in range(stages)]
+        self._seed = seed
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="customers", daemon=True)
         self._thread.start()
@@ -46,7 +50,7 @@ class Customers:
             while not self._closing.wait(ROUND):
                 for customer in self._customers:
                     with suppress(UnavailableError):
-                        customer.look()
+                        self.surprises += surprising(customer.look(), self._seed)
         except Exception as error:  # noqa: BLE001  (told by the main thread)
             self.failure = error
 
@@ -62,18 +66,21 @@ class Customer:
         self._open: dict[RunId, Order] = {}
         self._cancels: dict[RunId, float] = {}
 
-    def look(self) -> None:
-        """See what has ended, cancel what is to be cancelled, ask for the next."""
+    def look(self) -> list[Snapshot]:
+        """See what has ended, cancel what is to be cancelled, ask for the next. Returns the runs that have failed."""
+        failed: list[Snapshot] = []
         for run in list(self._open):
-            found = self._store.run(run)
-            if found is not None and found.status in RUN_ENDS:
+            found = self._store.snapshot(run)
+            if found is not None and found.run.status in RUN_ENDS:
                 self._ended(found)
+                failed += [found] if found.run.status == "failed" else []
         for run, at in list(self._cancels.items()):
             if time.monotonic() >= at:
                 self._cancel(run)
         if len(self._open) < self._next.together:
             self._ask(self._next)
             self._next = next(self._orders)
+        return failed
 
     def _ask(self, order: Order) -> None:
         submit(
@@ -101,17 +108,16 @@ class Customer:
         self._did["cancelled at once" if now else "cancelled"] += 1
         del self._cancels[run]
 
-    def _ended(self, run: Run) -> None:
-        order = self._open[run.id]
-        if order.again and run.status == "failed" and len(self._open) == 1:
-            self._ask_again(order, run)
-        del self._open[run.id]
-        self._cancels.pop(run.id, None)
+    def _ended(self, found: Snapshot) -> None:
+        order = self._open[found.run.id]
+        if order.again and found.run.status == "failed" and len(self._open) == 1:
+            self._ask_again(order, found)
+        del self._open[found.run.id]
+        self._cancels.pop(found.run.id, None)
 
-    def _ask_again(self, order: Order, failed: Run) -> None:
+    def _ask_again(self, order: Order, found: Snapshot) -> None:
         """For what a run has not done. Refused where its stage has gone on without us: it was being rolled back."""
-        snapshot = self._store.snapshot(failed.id)
-        assert snapshot is not None
+        failed = found.run
         with suppress(RefusedError):
             submit(
                 order.plan,
@@ -121,11 +127,22 @@ class Customer:
                 publish=self._publish,
                 actor="soak",
                 conflict="fail",
-                kept=again(order.plan, snapshot.steps),
+                kept=again(order.plan, found.steps),
                 because=Because(kind="retry", run=failed.id, plan=failed.id),
                 wait_workers=True,
+                after=failed.generation,
             )
             self._did["asked again"] += 1
+
+
+def surprising(failed: Iterable[Snapshot], seed: str) -> Iterator[str]:
+    """Failures that the steps' behaviour does not explain, nor that their workers were killed again and again."""
+    for snapshot in failed:
+        for state in snapshot.steps:
+            code = state.problem.code if state.problem else "no problem"
+            told = code in FORESEEN_CODES or behaviour(seed, snapshot.run.id, state.step).crash
+            if state.status == "failed" and not told:
+                yield f"a step failed that nobody had told to: {state.step} of run {snapshot.run.id}: {state.problem}"
 
 
 def nobody(hint: Hint) -> None:

@@ -118,7 +118,7 @@ def _step(rng: random.Random, step: StepId, action: Action, service: ServiceName
         queue=rng.choice(QUEUES),
         service=service,
         needs=tuple(Need(step=need, cause="declared") for need in needs),
-        retries=rng.randint(1, 3),
+        retries=rng.randint(0, 3),
     )
 
 

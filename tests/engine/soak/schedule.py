@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from fleetflow_tasks.config.model import Data
-from fleetflow_tasks.engine.model import SETTLE
+from fleetflow_tasks.engine.model import settling
 
 Kind = Literal[
     "worker killed",
@@ -73,7 +73,7 @@ def _lasts(kind: Kind, lease: float) -> tuple[float, float]:
         case "worker stopped":
             return 1.2 * lease, 2.5 * lease
         case "worker stopped for long":  # so long that the stage's next run has begun
-            return lease + SETTLE + 1, lease + SETTLE + 4
+            return lease + settling(lease) + 1, lease + settling(lease) + 4
         case "reconciler stopped":  # longer than the right to reconcile lasts
             return 6, 7
         case "redis away":

@@ -13,7 +13,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fleetflow_tasks.engine.model import SETTLE
+from fleetflow_tasks.engine.model import settling
 from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.plan.codec import Keys, parse_key
 from fleetflow_tasks.testing import eventually
@@ -107,6 +107,7 @@ class Bed:
         for worker in self.workers:
             if self.server.is_up and (wrong := worker.tend()):
                 yield wrong
+        yield from self.customers.surprises
         if self.customers.failure is not None:
             yield f"a customer met {type(self.customers.failure).__name__}: {self.customers.failure}"
 
@@ -158,7 +159,7 @@ def _settle(bed: Bed, found: Found, tell: Callable[[str], None]) -> None:
         found.wrong += bed.witness.look()
     if found.wrong:
         return
-    bound = 60 + SETTLE + STEP * bed.witness.left
+    bound = 60 + settling(LEASE) + STEP * bed.witness.left
     tell(f"no more faults; {bed.witness.left} steps are to end within {bound:.0f} s")
     end = time.monotonic() + bound
     while bed.witness.is_busy() and time.monotonic() < end and not found.wrong:

@@ -5,12 +5,16 @@ import socket
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Never
 
 import pytest
 
 from fleetflow_tasks.api.origin import actor, again, job, job_key, origin
 from fleetflow_tasks.api.request import Request
+from fleetflow_tasks.plan.codec import parse_key
 
+CONTENT = "0123456789abcdef" * 4
+OURS, THEIRS = (parse_key(f"a key of the tests, long enough to be one, {number}") for number in (1, 2))
 GITHUB = {
     "GITHUB_RUN_ID": "77",
     "GITHUB_RUN_ATTEMPT": "2",
@@ -67,29 +71,44 @@ def test_a_ci_job_says_from_which_commit_and_where_to_read_on(environ: Mapping[s
 
 
 @pytest.mark.parametrize(
-    ("environ", "user", "key"),
+    ("environ", "user", "attempt"),
     [
-        (GITHUB, "ann", "github 77.2 deploy 0123456789abcdef"),
-        (GITLAB, "bob", "gitlab 5001 0123456789abcdef"),
-        (JENKINS, "ann", "jenkins jenkins-shop-12 0123456789abcdef"),
-        (CIRCLECI, "cy", "circleci https://ci.example/gh/shop/api/9 0123456789abcdef"),
-        (BUILDKITE, "Dee.Doe", "buildkite 0190-77 0123456789abcdef"),
+        (GITHUB, "ann", "github 77.2 deploy"),
+        (GITLAB, "bob", "gitlab 5001"),
+        (JENKINS, "ann", "jenkins jenkins-shop-12"),
+        (CIRCLECI, "cy", "circleci https://ci.example/gh/shop/api/9"),
+        (BUILDKITE, "Dee.Doe", "buildkite 0190-77"),
     ],
 )
-def test_one_attempt_of_a_job_and_one_plan_make_one_run(environ: Mapping[str, str], user: str, key: str) -> None:
+def test_one_attempt_of_a_job_and_one_plan_make_one_run(environ: Mapping[str, str], user: str, attempt: str) -> None:
     request = Request(environ={"USER": "ann", **environ})
 
-    assert job_key(request, lambda: "0123456789abcdef0123") == key
+    key = job_key(request, lambda: CONTENT, lambda: OURS)
+
+    assert key is not None
+    assert key.startswith(f"{attempt} ")
+    assert key == job_key(request, lambda: CONTENT, lambda: OURS)
+    assert key != job_key(request, lambda: CONTENT[::-1], lambda: OURS)
     assert actor(request) == f"{user}@{socket.gethostname()}"
 
 
+def test_a_jobs_key_lets_nobody_without_fleetflows_own_try_guesses_at_the_plan() -> None:
+    request = Request(environ=GITLAB)
+
+    key = job_key(request, lambda: CONTENT, lambda: OURS)
+
+    assert key is not None
+    assert not any(CONTENT[at : at + 8] in key for at in range(len(CONTENT) - 7))
+    assert key != job_key(request, lambda: CONTENT, lambda: THEIRS)
+
+
 def test_outside_ci_there_is_no_key_and_no_plan_is_hashed_for_one() -> None:
-    def hashed() -> str:
+    def needed() -> Never:
         raise AssertionError("nobody needs it")
 
-    assert (
-        job_key(Request(environ={"USER": "ann", "BUILD_TAG": "not Jenkins", "CI_JOB_ID": "not GitLab"}), hashed) is None
-    )
+    outside = Request(environ={"USER": "ann", "BUILD_TAG": "not Jenkins", "CI_JOB_ID": "not GitLab"})
+
+    assert job_key(outside, needed, needed) is None
 
 
 def test_a_job_that_has_no_address_is_named_by_its_id(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@
 import click
 import pytest
 
-from fleetflow_tasks.cli.options import names, place, word
+from fleetflow_tasks.cli.options import names, place, told_if_interrupted, word
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,18 @@ def test_services_without_what_they_depend_on_have_to_be_named() -> None:
         names((), no_deps=True)
 
     assert caught.value.message == "--no-deps needs --only: which services are meant?"
+
+
+@pytest.mark.parametrize("only", [("",), (" , ",), ("", "")])
+def test_no_service_at_all_is_not_every_service(only: tuple[str, ...]) -> None:
+    with pytest.raises(click.UsageError) as caught:
+        names(only)
+
+    assert caught.value.message == "--only names no service"
+
+
+def test_who_interrupts_is_told_how_far_it_came(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt), told_if_interrupted("nothing was submitted"):
+        raise KeyboardInterrupt
+
+    assert capsys.readouterr().err == "nothing was submitted\n"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fleetflow_tasks.config.model import RuntimeName, Secret, ServiceName
+from fleetflow_tasks.config.model import RuntimeName, Secret, ServiceName, StageName
 from fleetflow_tasks.errors import Place, Problem
 from fleetflow_tasks.plan.model import ResolvedService
 from fleetflow_tasks.runtimes.docker import explain
@@ -14,6 +14,8 @@ from fleetflow_tasks.runtimes.docker.client import parts, passes
 from fleetflow_tasks.runtimes.docker.observe import Holder, State
 from fleetflow_tasks.runtimes.docker.verdict import verdict
 from fleetflow_tasks.runtimes.ready import Broken, Ready, Verdict, Waiting
+
+STAGE = StageName("stg")
 
 
 def service(**fields: Any) -> ResolvedService:
@@ -102,7 +104,7 @@ def text(problem: Problem) -> str:
 def test_a_container_that_did_not_become_ready_shows_what_a_person_would_look_for() -> None:
     sick = state(health="unhealthy", error="odd", output="GET /health\nrefused")
 
-    assert text(explain.unready(service(), sick, ["one", "two"], "its health check failed once")) == lines(
+    assert text(explain.unready(service(), sick, ["one", "two"], "its health check failed once", STAGE)) == lines(
         *[
             "`api` did not become ready: its health check failed once",
             "the Engine says: odd",
@@ -116,7 +118,7 @@ def test_a_container_that_did_not_become_ready_shows_what_a_person_would_look_fo
 
 
 def test_one_line_of_output_is_called_one_line() -> None:
-    assert explain.unready(service(), None, ["boom"], "why").cause == ("its last line:", "  boom")
+    assert explain.unready(service(), None, ["boom"], "why", STAGE).cause == ("its last line:", "  boom")
 
 
 @pytest.mark.parametrize(
@@ -129,9 +131,10 @@ def test_one_line_of_output_is_called_one_line() -> None:
     ],
 )
 def test_a_fix_is_named_where_one_is_known(seen: State | None, fix: str) -> None:
-    problem = explain.unready(service(job=True), seen, (), "why")
+    problem = explain.unready(service(job=True), seen, (), "why", STAGE)
 
     assert (problem.message, problem.cause, problem.fix) == ("job `api` failed: why", ("it wrote nothing",), fix)
+    assert problem.more == "flow logs --stage=stg api"
 
 
 def test_secrets_that_an_application_printed_are_hidden_but_for_the_shortest() -> None:

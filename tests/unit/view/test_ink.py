@@ -113,7 +113,15 @@ def test_one_is_counted_in_the_singular() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "expected"),
-    [(-3, "0s ago"), (59.9, "59s ago"), (60, "1m ago"), (3 * 3600 + 5, "3h ago"), (2.5 * 86400, "2d ago")],
+    [
+        (-3, "just now"),
+        (0.9, "just now"),
+        (1, "1s ago"),
+        (59.9, "59s ago"),
+        (60, "1m ago"),
+        (3 * 3600 + 5, "3h ago"),
+        (2.5 * 86400, "2d ago"),
+    ],
 )
 def test_in_passing_one_unit_is_enough(seconds: float, expected: str) -> None:
     assert ago(seconds) == expected

@@ -76,7 +76,7 @@ def test_a_run_is_told_from_who_began_it_to_what_it_changed(story: Story) -> Non
         "failed",
         run={"ended": 110.0, "note": "commit 1a2b on main", "because": Because(kind="retry", run=RunId("r-before"))},
         undone=run("r-undo"),
-        before=run("r-good", submitted=80.0),
+        before=run("r-good", submitted=80.0, ended=82.0),
         differences=compare(changed(story.plan), story.plan),
     )
 
@@ -111,7 +111,7 @@ def test_a_run_is_told_from_who_began_it_to_what_it_changed(story: Story) -> Non
         "",
         "migrate:deploy failed on docker, attempt 1 of 3, not tried again: it ended with exit code 3",
         "",
-        "changed since run r-good, 2m ago:",
+        "differs from the plan of run r-good, which succeeded 1m ago:",
         "~ api",
         "    image: x:2 -> x:1",
         "+ web",
@@ -214,6 +214,31 @@ def test_what_is_wrong_with_the_run_itself_is_told(story: Story) -> None:
     timeout = Problem(code="run-timeout", message="not done after 5 s", fix="give it longer")
 
     assert "not done after 5 s\n  fix: give it longer" in screen(record(story, run={"problem": timeout}))
+
+
+def test_the_screen_of_a_run_does_not_say_to_look_at_itself(story: Story) -> None:
+    late = Problem(
+        code="run-timeout",
+        message="not done after 5 s",
+        fix="give it longer (--timeout), or see what took so long: flow show r8f2",
+    )
+    undone = Problem(code="no-rollback", message="not rolled back", more="flow show r8f2")
+    other = Problem(code="no-rollback", message="not rolled back", more="flow show r-other")
+
+    assert screen(record(story, run={"problem": late})).endswith(
+        "\n\nnot done after 5 s\n  fix: give it longer (--timeout)"
+    )
+    assert "flow show" not in screen(record(story, run={"problem": undone}))
+    assert "more: flow show r-other" in screen(record(story, run={"problem": other}))
+
+
+def test_a_run_that_changed_nothing_says_whose_plan_it_repeats(story: Story) -> None:
+    same = compare(story.plan, story.plan)
+
+    assert screen(record(story, before=run("r-good", ended=190.0), differences=same)).splitlines()[-2:] == [
+        "the same as the plan of run r-good, which succeeded 10s ago:",
+        "= 4 unchanged",
+    ]
 
 
 def test_several_workers_of_one_machine_are_told_apart(story: Story) -> None:

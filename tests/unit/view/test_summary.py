@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-from fleetflow_tasks.engine.model import RunEnded
+from msgspec.structs import replace
+
+from fleetflow_tasks.engine.model import AnyEvent, RunEnded
 from fleetflow_tasks.errors import Place, Problem
 from fleetflow_tasks.plan.model import StepId
 from fleetflow_tasks.view.fold import Picture
@@ -63,6 +65,20 @@ def test_what_was_cancelled_says_so(story: Story) -> None:
         "not done: api\n"
         "cancelled in 4.0s: 2 services skipped, 1 cancelled, 1 not done yet"
     )
+
+
+def test_what_a_failure_elsewhere_kept_from_being_begun_is_said_to_be_its_doing(story: Story) -> None:
+    events: list[AnyEvent] = [
+        story.badly("db:prepare"),
+        *(story.moved(f"{name}:deploy", "skipped", 0.0) for name in ("db", "api", "web")),
+        RunEnded(status="failed", **story.stamp()),
+    ]
+    late = RunEnded(status="failed", problem=Problem(code="x", message="not done"), **story.stamp())
+    begun = story.begin()
+    apart = replace(begun, needs=dict.fromkeys(begun.needs, ()))
+
+    assert "not done: api, web, because db:prepare failed\n" in summary(folded(apart, events))
+    assert "not done: api, web\n" in summary(folded(apart, [*events[:-1], late]))
 
 
 def test_a_run_that_goes_on_is_told_as_far_as_it_is(story: Story) -> None:

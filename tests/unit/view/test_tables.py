@@ -4,6 +4,7 @@ from typing import Any
 
 from fleetflow_tasks.config.model import ProjectName, RuntimeName, ServiceName, StageName
 from fleetflow_tasks.engine.model import Because, Run, RunId
+from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.model import Plan, Step, StepId
 from fleetflow_tasks.runtimes.base import Change, FieldChange, ServiceStatus
 from fleetflow_tasks.view import tables
@@ -34,7 +35,7 @@ def test_what_runs_stands_in_a_table_by_name() -> None:
     assert tables.services(found, now=1000.0).splitlines() == [
         "SERVICE  STATE      SINCE   PORTS                           IMAGE",
         "api      missing    -       -                               -",
-        "db       unhealthy  10.0s   -                               postgres:16  healthy 2 of 3, 2 restarts, differs from the plan",
+        "db       unhealthy  10.0s   -                               postgres:16  healthy 2 of 3, 2 restarts, differs from the files",
         "web      running    2m 05s  127.0.0.1:8080->80/tcp, 53/udp  shop/web:2",
     ]
 
@@ -90,6 +91,15 @@ def test_runs_stand_in_a_table() -> None:
     assert [each["id"] for each in json.loads(tables.runs_json(found))["runs"]] == ["r3", "r2", "r1"]
 
 
+def test_where_no_run_is_found_it_is_said_of_what() -> None:
+    assert tables.no_runs() == "no runs yet"
+    assert tables.no_runs(None, "stage9") == "no run of stage `stage9`; `flow runs` alone lists all"
+    assert tables.no_runs("shop", "stage9") == "no run of stage `shop/stage9`; `flow runs` alone lists all"
+    assert tables.no_runs("fri") == "no run of project `fri`; `flow runs` alone lists all"
+    assert tables.no_runs("fri", narrowed=True) == "no run of project `fri` is like that; `flow runs` alone lists all"
+    assert tables.no_runs(narrowed=True) == "no run is like that; `flow runs` alone lists all"
+
+
 def test_runs_that_came_of_each_other_say_so() -> None:
     found = [
         run("r-second", because=Because(kind="rollback", run=RunId("r-first"), plan=RunId("r-good")), note="job 7"),
@@ -99,6 +109,17 @@ def test_runs_that_came_of_each_other_say_so() -> None:
     assert tables.runs(found, now=1000.0).splitlines()[1:] == [
         "r-second  succeeded  shop/stg  15m ago  -     -   rollback to r-good after r-first; job 7",
         "r-first   failed     shop/stg  15m ago  -     -   rolled back by r-second",
+    ]
+
+
+def test_a_run_that_did_not_go_through_says_why_where_that_is_known() -> None:
+    late = Problem(code="run-timeout", message="not done after 5 s")
+    newer = Problem(code="superseded", message="a newer run took its place: r3", severity="note")
+    found = [run("r2", status="failed", problem=late, note="job 7"), run("r1", status="cancelled", problem=newer)]
+
+    assert tables.runs(found, now=1000.0).splitlines()[1:] == [
+        "r2   failed     shop/stg  15m ago  -     -   not done after 5 s; job 7",
+        "r1   cancelled  shop/stg  15m ago  -     -   a newer run took its place: r3",
     ]
 
 

@@ -29,7 +29,7 @@ def step(name: str, status: Any, **fields: Any) -> StepState:
 
 
 def worker(name: str = "host1:1:a", **fields: Any) -> WorkerInfo:
-    given = {"queues": (DOCKER,), "slots": 2, "keys": ("k1",), **fields}
+    given = {"queues": (DOCKER,), "slots": 2, "keys": ("k1",), "seen": NOW - 2, **fields}
     return WorkerInfo(id=WorkerId(name), host="host1", pid=1, **given)
 
 
@@ -116,6 +116,8 @@ def test_a_stage_in_which_nothing_goes_on_is_left_out() -> None:
         ),
         ((worker(busy=2), worker("host2:1:b", busy=2)), "busy: all 4 slots of queue `docker` are busy"),
         ((worker(busy=1),), "taking: a worker takes it in a moment"),
+        ((worker(seen=NOW - 9),), "silent: last sign of life of host1: 9 s ago"),
+        ((worker(seen=NOW - 9), worker("host2:1:b")), "taking: a worker takes it in a moment"),
     ],
 )
 def test_why_nobody_has_a_ready_step(workers: tuple[WorkerInfo, ...], reason: str) -> None:
