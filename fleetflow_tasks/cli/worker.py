@@ -12,7 +12,10 @@ from fleetflow_tasks.cli.options import span
 @click.command("worker")
 @click.argument("queues", nargs=-1, required=True, metavar="QUEUE…")
 @click.option(
-    "-c", "--concurrency", type=click.IntRange(min=1), help="Steps at once; by default 16 for docker, 32 for others."
+    "-c",
+    "--concurrency",
+    type=click.IntRange(min=1, max=1000),
+    help="Steps at once; by default 16 for docker, 32 for others.",
 )
 @click.option(
     "--recycle", callback=span, metavar="TIME", help="End after this time, when idle, to be started anew: 12h, 7d."

@@ -24,6 +24,7 @@ from fleetflow_tasks.engine.model import Claim, Finished, Hint, Publish, RunId, 
 from fleetflow_tasks.engine.pin import Pins
 from fleetflow_tasks.engine.retry import retry_in
 from fleetflow_tasks.engine.store import Store
+from fleetflow_tasks.engine.trouble import DamagedError
 from fleetflow_tasks.errors import FleetFlowError, Problem, UnavailableError
 from fleetflow_tasks.plan.codec import Keys, unseal
 from fleetflow_tasks.plan.model import SCHEMA, Plan, Step, StepId
@@ -116,6 +117,12 @@ class Opened(Data, frozen=True, kw_only=True):
     steps: Mapping[StepId, Step]
     hide: Hide
 
+    def step(self, step: StepId) -> Step:
+        """Raises DamagedError for one that was not sealed with the plan."""
+        if step not in self.steps:
+            raise DamagedError(f"step `{step}`, which its run's plan does not hold")
+        return self.steps[step]
+
 
 def _opened(plan: Plan) -> Opened:
     return Opened(plan=plan, steps={step.id: step for step in plan.steps}, hide=hider(plan))
@@ -193,7 +200,7 @@ def _carried_out(attempt: Held, plans: Plans, runtimes: Runtimes, pins: Pins, tr
         opened = _told(attempt, lambda: plans.opened(claim.run, claim.project, claim.stage))
         if opened is None:
             return Lost()
-        step = opened.steps[claim.step]
+        step = opened.step(claim.step)
     except FleetFlowError as refused:
         return Failed(problem=refused.problems[0], retry_in=None)
     except Exception as error:

@@ -266,6 +266,21 @@ def test_the_traceback_of_a_runtime_that_cannot_tidy_holds_no_secret(
     assert "hunter2" not in JsonLines().format(record)
 
 
+def test_a_step_that_was_not_sealed_with_the_plan_is_refused_in_words(bed: Bed) -> None:
+    run = new_run_id()
+    bed.store.submit(run, plan_of("db:deploy", "zz:deploy"), seal(SOLO, KEYS, run), actor="tests")
+
+    bed.execute(run, "zz:deploy")
+
+    problem = bed.stored(run, "zz:deploy").problem
+    assert problem is not None
+    assert (problem.code, problem.cause[0]) == (
+        "state-damaged",
+        "step `zz:deploy`, which its run's plan does not hold",
+    )
+    assert bed.world.journal() == []
+
+
 def test_a_plan_that_cannot_be_read_fails_the_step(bed: Bed) -> None:
     run = new_run_id()
     bed.store.submit(run, SHOP, b'{"schema": "one"}\nnothing', actor="tests")
