@@ -291,18 +291,6 @@ def test_a_plan_that_cannot_be_read_fails_the_step(bed: Bed) -> None:
     assert bed.stored(run).problem is not None
 
 
-def test_a_step_that_is_not_in_its_plan_is_a_bug_that_the_step_tells(bed: Bed) -> None:
-    run = new_run_id()
-    bed.store.submit(run, SHOP, seal(plan_of("web:deploy"), KEYS, run), actor="tests")
-
-    bed.execute(run)
-
-    problem = bed.stored(run).problem
-    assert problem is not None
-    assert (problem.code, problem.message) == ("bug", "a mistake in FleetFlow: KeyError: 'db:deploy'")
-    assert problem.cause == ("the traceback is in the log of the worker",)
-
-
 def test_a_hint_that_cannot_be_sent_takes_nothing_from_the_step(bed: Bed) -> None:
     def deaf(hint: Hint) -> None:
         raise UnavailableError(Problem(code="redis-away", message="no"))

@@ -11,7 +11,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,11 +21,12 @@ from typing import ClassVar, cast
 import redis
 
 from fleetflow_tasks.engine.execute import Point
-from fleetflow_tasks.engine.model import RUN_ENDS, Hint, Publish, RunId, StepMoved, WorkerInfo
+from fleetflow_tasks.engine.model import RUN_ENDS, Hint, Publish, RunId, StepMoved, WorkerId, WorkerInfo
 from fleetflow_tasks.engine.publish import publisher
 from fleetflow_tasks.engine.reconcile import EVERY, Memory, look_around, tick
-from fleetflow_tasks.engine.store import _SCRIPTS, Store, _text
+from fleetflow_tasks.engine.store import _SCRIPTS, Store, _Registry, _text
 from fleetflow_tasks.errors import UnavailableError
+from fleetflow_tasks.plan.model import QueueName
 from fleetflow_tasks.testing import eventually
 from fleetflow_tasks.testing.recording import Behaviour
 from tests.engine.conftest import plan_of
@@ -156,6 +158,20 @@ class Bed(WorkerBed):
         """Wait until *worker* has logged *event* so often."""
         eventually(lambda: self.log_of(worker).count(f'"event":"{event}"') >= times, within=60)
 
+    @contextmanager
+    def much_room(self) -> Iterator[None]:
+        """What is submitted meanwhile gets a hint for each ready step, as if there were many slots."""
+        guest = WorkerInfo(
+            id=WorkerId("guest"), host="tests", pid=1, queues=(QueueName("docker"),), slots=64, keys=self.keys.ids
+        )
+        self.store.beat(guest)
+        self.store._registry = _Registry(at=float("-inf"))
+        try:
+            yield
+        finally:
+            self.store.leave(guest.id)
+            self.store._registry = _Registry(at=float("-inf"))
+
     def load_scripts(self) -> None:
         """So that the first reply to a script is its answer, and not that the server does not know it yet."""
         for script in _SCRIPTS:
@@ -210,19 +226,27 @@ class Everywhere:
         bed.world.behave(call__deploy=call)
         worker = bed.worker("slots=4", *options, pause=" ".join(cls.HELD), url=url, **environ)
         hints: list[Hint] = []
-        run = bed.submitted(cls.PLAN, publish=hints.append).run.id
+        with bed.much_room():  # so that every hint is the test's to send, and no claim sends the next one
+            run = bed.submitted(cls.PLAN, publish=hints.append).run.id
         queued = bed.submit(cls.PLAN)
         hold()
-        for hint in hints:
+        first, last = _parted(hints, "wait:deploy")
+        for hint in first:
             bed.publish(hint)
         for each in cls.HELD[:-1]:
             bed.paused(worker, *_where(each))
         eventually(bed.began("call:deploy"), within=60)
+        bed.publish(last)
         # It ends last, when only one other hint is out: so its successor's is in the answer, and not for others to send.
         bed.unpause(worker, "before_finish", "told:deploy")
         bed.paused(worker, "after_finish", "told:deploy")
         bed.world.behave()
         return cls(worker, run, queued)
+
+
+def _parted(hints: Sequence[Hint], step: str) -> tuple[list[Hint], Hint]:
+    """All but that of *step*, and that one."""
+    return [hint for hint in hints if hint.step != step], next(hint for hint in hints if hint.step == step)
 
 
 def _where(told: str) -> tuple[Point, str]:
