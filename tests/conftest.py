@@ -9,6 +9,7 @@ itself, and takes the same examples every time.
 """
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -19,6 +20,10 @@ IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 if not IN_CI:
     settings.register_profile("desk", deadline=None)
     settings.load_profile("desk")
+
+# Shells let what runs in the background ignore Ctrl-C, and its children inherit that: an interrupt in a test is to be one.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -14,8 +14,6 @@ FLOW = "from fleetflow_tasks.cli.main import main\nmain()"
 INTERRUPTED = """
 import os, signal, sys
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background ignores it
-
 class Impatient:
     def find_spec(self, name, path=None, target=None):
         if name == "click":
