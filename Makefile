@@ -21,7 +21,7 @@ demo: ## deploy the example shop, here and through two Celery workers, break it,
 	@scripts/run scripts/demo
 
 test: ## every test, on a real Redis and a real Docker Engine
-	@scripts/setup docker-registry faketime
+	@scripts/setup docker-registry
 	@scripts/run scripts/test
 
 soak: ## break workers, Redis, network and hints under many runs for ten minutes; SECONDS=60 SEED=42

@@ -61,27 +61,6 @@ class Bed(WorkerBed):
     # ---- workers
 
     def worker(self, *options: str, key: str = KEY, url: str | None = None, pause: str = "", **environ: str) -> Worker:
-        """pause: points at which each step is held, `after_claim after_finish:db:deploy`. environ: of the process."""
-        started = partial(self._started, *options, key=key, url=url, pause=pause, **environ)
-        worker = started()
-        # libfaketime sometimes stops a whole process in locks of its own, as it begins. That is not what is tested.
-        while "LD_PRELOAD" in environ and not self._goes_on(worker):
-            killed(worker)
-            worker = started()
-        return worker
-
-    def _goes_on(self, worker: Worker) -> bool:
-        """Whether its words of itself keep coming."""
-        seen: set[float] = set()
-        end = time.monotonic() + 15
-        while len(seen) < 4 and time.monotonic() < end:
-            seen |= {each.seen for each in self.store.workers() if each.pid == worker.pid}
-            time.sleep(0.1)
-        return len(seen) >= 4
-
-    def _started(
-        self, *options: str, key: str = KEY, url: str | None = None, pause: str = "", **environ: str
-    ) -> Worker:
         """A worker that is there and can be seen. pause: `after_claim:db:deploy`, several with a space between."""
         with (self.folder / f"worker-{len(self.processes)}.log").open("wb") as log:
             process = subprocess.Popen(
