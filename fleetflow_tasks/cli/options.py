@@ -92,6 +92,9 @@ wait_option = click.option("-w", "--wait", is_flag=True, help="Follow the run; t
 run_argument = click.argument("run")
 
 
+rollback_option = click.option(
+    "--rollback", is_flag=True, help="Should the run fail, deploy the stage's last good plan again."
+)
 fail_fast_option = click.option("--fail-fast", is_flag=True, help="Begin nothing new once a step has failed.")
 wait_workers_option = click.option(
     "--wait-workers", is_flag=True, help="Submit even where no worker serves a queue yet."

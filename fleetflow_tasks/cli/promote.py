@@ -16,6 +16,7 @@ from fleetflow_tasks.cli.options import (
     json_option,
     names,
     quiet_option,
+    rollback_option,
     timeout_option,
     unicode,
     wait_option,
@@ -38,7 +39,7 @@ from fleetflow_tasks.runtimes.base import Change
 @click.option("--force", is_flag=True, help="Also what is not well there, or is being deployed just now.")
 @wait_option
 @conflict_options
-@click.option("--rollback", is_flag=True, help="Should the run fail, deploy the stage's last good plan again.")
+@rollback_option
 @fail_fast_option
 @timeout_option
 @wait_workers_option

@@ -16,6 +16,7 @@ from fleetflow_tasks.cli.options import (
     only_option,
     project_options,
     quiet_option,
+    rollback_option,
     say,
     timeout_option,
     told_if_interrupted,
@@ -32,7 +33,7 @@ from fleetflow_tasks.engine.model import Conflict
 @no_deps_option
 @wait_option
 @conflict_options
-@click.option("--rollback", is_flag=True, help="Should the run fail, deploy the stage's last good plan again.")
+@rollback_option
 @fail_fast_option
 @timeout_option
 @wait_workers_option
