@@ -45,7 +45,7 @@ from fleetflow_tasks.engine.pin import Pins
 from fleetflow_tasks.engine.publish import publisher
 from fleetflow_tasks.engine.reconcile import Reconciler
 from fleetflow_tasks.engine.rollback import UNDO, follow_undo
-from fleetflow_tasks.engine.settings import Settings
+from fleetflow_tasks.engine.settings import Settings, slots_of
 from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.engine.tasks import serve
 from fleetflow_tasks.engine.tidy import TIDY, follow_tidy
@@ -55,8 +55,6 @@ from fleetflow_tasks.plan.model import SCHEMA, QueueName, StepId
 
 log = logging.getLogger(__name__)
 
-SLOTS = {"docker": 16}  # steps at once; a Docker Engine gains nothing from more
-MORE_SLOTS = 32  # the others: their steps wait on a platform that is larger than one machine
 LAST_CALL = 5.0  # seconds before the end of the grace at which everything still at work is told to stop
 PARTING = 0.5  # seconds of the grace kept for saying goodbye to Redis
 SPREAD = 0.1  # of the age at which a worker is renewed, added at most: those that began together must not end together
@@ -84,7 +82,9 @@ def work(
         runtimes(runtime_of(queue))
     with ExitStack() as stack:
         url = stack.enter_context(redis_for(settings, log.info))
-        worker = _Worker(tuple(queues), url, settings, once_each(runtimes), slots or slots_of(queues[0]), pause)
+        worker = _Worker(
+            tuple(queues), url, settings, once_each(runtimes), slots or slots_of(runtime_of(queues[0])), pause
+        )
         worker.store.check()
         worker.start(stack)
         worker.consume()
@@ -94,10 +94,6 @@ def work(
 def runtime_of(queue: QueueName) -> RuntimeName:
     """`docker` serves the queues `docker` and `docker.web1`."""
     return RuntimeName(queue.partition(".")[0])
-
-
-def slots_of(queue: QueueName) -> int:
-    return SLOTS.get(runtime_of(queue), MORE_SLOTS)
 
 
 class _Consumer(WorkController):  # type: ignore[misc]  # Celery ships no types

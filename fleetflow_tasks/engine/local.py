@@ -33,7 +33,7 @@ from fleetflow_tasks.engine.logs import log_file, logged_to_file
 from fleetflow_tasks.engine.model import Conflict, Hint, Run, RunId, Submitted, WorkerId, WorkerInfo
 from fleetflow_tasks.engine.pin import Pins
 from fleetflow_tasks.engine.reconcile import EVERY, Memory, care, look_around
-from fleetflow_tasks.engine.settings import Settings
+from fleetflow_tasks.engine.settings import Settings, slots_of
 from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.engine.tidy import ENDED_BADLY, tidy
 from fleetflow_tasks.engine.trouble import lost
@@ -42,7 +42,6 @@ from fleetflow_tasks.plan.model import Plan
 
 log = logging.getLogger(__name__)
 
-SLOTS = 16  # steps at once; most of them wait for a container to be ready
 FAREWELL = 2.0  # seconds that a second Ctrl-C gives the running steps to stop by themselves
 
 Follow = Callable[[Submitted], None]
@@ -63,7 +62,6 @@ def run_here(
     fail_fast: bool = False,
     timeout: float | None = None,
     adopt: bool = False,
-    slots: int = SLOTS,
 ) -> Run:
     """Submit *plan* as *run*, carry its steps out, and return it as it ended.
 
@@ -73,7 +71,7 @@ def run_here(
     Raises as `dispatch.submit`, but needs no worker; and the first thing that nobody foresaw in a thread of this process,
     which could not carry the run out any further.
     """
-    here = _Here(run, plan, store=store, settings=settings, runtimes=once_each(runtimes), slots=slots)
+    here = _Here(run, plan, store=store, settings=settings, runtimes=once_each(runtimes))
     with logged_to_file(settings.state), here.at_work():
         submitted = submit(
             here.plan,
@@ -103,13 +101,11 @@ def _found(store: Store, run: RunId) -> Run:
 
 
 class _Here:
-    def __init__(
-        self, run: RunId, plan: Plan, *, store: Store, settings: Settings, runtimes: Runtimes, slots: int
-    ) -> None:
+    def __init__(self, run: RunId, plan: Plan, *, store: Store, settings: Settings, runtimes: Runtimes) -> None:
         self._store = store
         self._settings = settings
         self._runtimes = runtimes
-        self._slots = slots
+        self._slots = max(slots_of(runtime) for runtime in plan.runtimes)
         self._run = run
         self._queue = local_queue(run)
         self.plan = msgspec.structs.replace(

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from fleetflow_tasks.config.model import Data
+from fleetflow_tasks.config.model import Data, RuntimeName
 from fleetflow_tasks.engine.address import FORMS, parsed, shown
 from fleetflow_tasks.engine.model import LEASE, RENEW
 from fleetflow_tasks.errors import ConfigError, Problem, RefusedError, UnavailableError
@@ -24,6 +24,8 @@ from fleetflow_tasks.plan.codec import KeyMaterial, Keys, parse_key
 GRACE = 30.0  # seconds from SIGTERM to the end; Kubernetes kills after 30 by default, Docker after 10
 BEAT = 5.0  # seconds between two words of a worker about itself; one that missed three is counted as gone
 OVERSTAY = 60.0  # seconds past its deadline after which a step is taken to hang
+SLOTS = {"docker": 16}  # steps at once; a Docker Engine gains nothing from more
+MORE_SLOTS = 32  # the others: their steps wait on a platform that is larger than one machine
 DEAF = 30.0  # seconds without a hint, though some wait and slots are free, after which a consumer is taken for dead
 
 
@@ -246,3 +248,8 @@ def _refuse_open_file(file: Path) -> None:
                 fix=f"chmod 600 {file}",
             )
         )
+
+
+def slots_of(runtime: RuntimeName) -> int:
+    """Steps at once that suit *runtime*, where nobody says otherwise."""
+    return SLOTS.get(runtime, MORE_SLOTS)
