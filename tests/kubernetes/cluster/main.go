@@ -22,6 +22,9 @@ import (
 	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
 	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
+
+	"fleetflow/cluster/scripted"
+	"fleetflow/cluster/serve"
 )
 
 var components = map[string]func() int{
@@ -31,6 +34,8 @@ var components = map[string]func() int{
 	"kube-scheduler":          command(func() *cobra.Command { return scheduler.NewSchedulerCommand() }),
 	"kube-proxy":              command(proxy.NewProxyCommand),
 	"kubelet":                 command(func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) }),
+	"scripted-kubelet":        scripted.Run,
+	"serve":                   serve.Run,
 }
 
 func main() {
