@@ -10,9 +10,11 @@ and `flow watch` no Celery.
 from fleetflow_tasks.api.connected import opened, which_redis
 from fleetflow_tasks.api.doctor import checkup
 from fleetflow_tasks.api.following import Follow, Following
+from fleetflow_tasks.api.interacting import Forward, Forwarded, declared_ports, execute, forwarded
 from fleetflow_tasks.api.origin import actor, origin
 from fleetflow_tasks.api.promoting import Promotion, promotion
 from fleetflow_tasks.api.reading import Planned, changes, logs, plan, stages, status, teardown_plan
+from fleetflow_tasks.api.rendering import rendered, written
 from fleetflow_tasks.api.repeating import retried, rolled_back, version_before
 from fleetflow_tasks.api.request import Request
 from fleetflow_tasks.api.running import followed, is_held, submitted, up, work
@@ -21,13 +23,18 @@ from fleetflow_tasks.api.telling import queue, runs, shown
 __all__ = [
     "Follow",
     "Following",
+    "Forward",
+    "Forwarded",
     "Planned",
     "Promotion",
     "Request",
     "actor",
     "changes",
     "checkup",
+    "declared_ports",
+    "execute",
     "followed",
+    "forwarded",
     "is_held",
     "logs",
     "opened",
@@ -35,6 +42,7 @@ __all__ = [
     "plan",
     "promotion",
     "queue",
+    "rendered",
     "retried",
     "rolled_back",
     "runs",
@@ -47,4 +55,5 @@ __all__ = [
     "version_before",
     "which_redis",
     "work",
+    "written",
 ]

@@ -3,9 +3,9 @@
 
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from msgspec.structs import replace
 
@@ -13,6 +13,8 @@ from fleetflow_tasks import __version__
 from fleetflow_tasks.api.reading import plan
 from fleetflow_tasks.api.request import Request, runtimes_of
 from fleetflow_tasks.errors import ConfigError, FleetFlowError
+from fleetflow_tasks.plan.model import Plan
+from fleetflow_tasks.runtimes.base import Examined, Finding, Runtime
 
 if TYPE_CHECKING:
     from fleetflow_tasks.engine.checkup import Check, Checkup
@@ -114,12 +116,21 @@ def _engines(request: Request) -> "Iterator[Check]":
     runtimes = runtimes_of(request)
     for name in made.runtimes:
         try:
-            identity = runtimes(name).identity(made)
+            found = _examined(runtimes(name), made)
         except FleetFlowError as error:
             text = f"{name}, of stage {made.stage}: does not answer"
             yield Check(name="engine", text=text, problems=error.problems)
         else:
-            yield Check(name="engine", text=f"{name}, of stage {made.stage}: {identity or 'answers'}")
+            yield from (Check(name=each.name, text=each.text, problems=each.problems) for each in found)
+
+
+def _examined(runtime: Runtime, made: Plan) -> Sequence[Finding]:
+    """What the platform says of itself; where a runtime asks it for no more than its name, that."""
+    of = f"{runtime.name}, of stage {made.stage}"
+    if not callable(getattr(runtime, "examined", None)):
+        return [Finding(name="engine", text=f"{of}: {runtime.identity(made) or 'answers'}")]
+    first, *rest = cast(Examined, runtime).examined(made)
+    return [replace(first, text=f"{of}: {first.text}"), *rest]
 
 
 def _unplanned(error: FleetFlowError) -> "Iterator[Check]":

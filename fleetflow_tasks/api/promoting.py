@@ -58,7 +58,7 @@ def promotion(
     if source == target:
         raise RefusedError(Problem(code="promote-same", message=f"stage `{source}` cannot be promoted to itself"))
     onto = replace(request, stage=target)
-    there = _Source(replace(request, stage=source))
+    there = _Source(replace(request, stage=source, force_conflicts=False, replaced=()))
     wanted = plan(onto, only=only, with_dependencies=False)
     names = [step.service for step in wanted.plan.steps if step.action == "deploy" and step.service is not None]
     found = [each for each in there.statuses if each.service in names]

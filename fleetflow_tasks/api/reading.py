@@ -7,12 +7,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
+from fleetflow_tasks.api.leave import allowed, settled_here
 from fleetflow_tasks.api.request import Request, chosen, foreign, load_project, runtime_of, runtimes_of
 from fleetflow_tasks.config.model import Data, ServiceName, StageName
 from fleetflow_tasks.config.nearest import suggestion
-from fleetflow_tasks.errors import PlanError, Problem
+from fleetflow_tasks.errors import FleetFlowError, PlanError, Problem
 from fleetflow_tasks.plan.build import build, teardown
 from fleetflow_tasks.plan.check import check
+from fleetflow_tasks.plan.leave import given
 from fleetflow_tasks.plan.model import Plan, StepId
 from fleetflow_tasks.runtimes import registry
 from fleetflow_tasks.runtimes.base import Change, LogLine, LogOptions, ServiceStatus
@@ -50,6 +52,7 @@ def plan(
         known=foreign(loaded, request),
         home=request.environ.get("HOME"),
     )
+    made = allowed(request, settled_here(request, made))
     problems = (*loaded.warnings, *check(made), *_unfit(request, made, only_read=only_read))
     if wrong := [
         each for each in problems if each.severity == "error" or (request.strict and each.severity == "warning")
@@ -100,7 +103,8 @@ def logs(request: Request, made: Plan, services: Sequence[ServiceName], options:
     if missing := sorted(set(services) - held):
         raise PlanError(*(_not_there(name, made.stage, held) for name in missing))
     runtimes = runtimes_of(request)
-    sources = [runtimes(name).logs(made, services, options) for name in made.runtimes]
+    meant = {service.runtime for service in made.services if not services or service.name in services}
+    sources = [runtimes(name).logs(made, services, options) for name in made.runtimes if name in meant]
     return sources[0] if len(sources) == 1 else _merged(sources)
 
 
@@ -130,19 +134,21 @@ def _without_prune(made: Plan) -> Plan:
 
 
 def _with_volumes(made: Plan) -> Plan:
-    """What the runtimes read as leave to remove data too."""
-    options = {name: {**made.options.get(name, {}), "volumes": "remove"} for name in made.runtimes}
-    return replace(made, options=options)
+    for name in made.runtimes:
+        made = given(made, name, volumes="remove")
+    return made
 
 
 def _merged(sources: Sequence[Iterator[LogLine]]) -> Iterator[LogLine]:
-    """Lines of several runtimes as they come, each read by a thread of its own."""
-    lines: queue.SimpleQueue[LogLine | None] = queue.SimpleQueue()
+    """Lines of several runtimes as they come, each read by a thread of its own. What one of them raises ends it all."""
+    lines: queue.SimpleQueue[LogLine | FleetFlowError | None] = queue.SimpleQueue()
 
     def pump(source: Iterator[LogLine]) -> None:
         try:
             for line in source:
                 lines.put(line)
+        except FleetFlowError as error:
+            lines.put(error)
         finally:
             lines.put(None)
 
@@ -150,7 +156,10 @@ def _merged(sources: Sequence[Iterator[LogLine]]) -> Iterator[LogLine]:
         threading.Thread(target=pump, args=(source,), daemon=True).start()
     left = len(sources)
     while left:
-        if (line := lines.get()) is None:
-            left -= 1
-        else:
-            yield line
+        match lines.get():
+            case None:
+                left -= 1
+            case FleetFlowError() as error:
+                raise error
+            case line:
+                yield line

@@ -7,10 +7,12 @@ as a whole, succeeded, and would do something else than the stage's last one.
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fleetflow_tasks.api.connected import opened, settings_of
 from fleetflow_tasks.api.following import KNOWN_RUNS, Following, which
+from fleetflow_tasks.api.leave import allowed
 from fleetflow_tasks.api.origin import actor, again
 from fleetflow_tasks.api.request import Request
 from fleetflow_tasks.api.running import handed, superseded
@@ -75,7 +77,7 @@ def rolled_back(
     timeout: float | None = None,
     adopt: bool = False,
 ) -> Iterator[Following]:
-    """The plan of *version* submitted again. Raises as `submitted`."""
+    """The plan of *version* submitted again, with the leave that *request* gives. Raises as `submitted`, and PlanError."""
     from fleetflow_tasks.engine.retrying import roll_back_to
 
     others: list[Run] = []
@@ -94,6 +96,7 @@ def rolled_back(
             wait_workers=wait_workers,
             timeout=timeout,
             adopt=adopt,
+            allowed=partial(allowed, request),
         )
 
     with handed(request, submit) as following:

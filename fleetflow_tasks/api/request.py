@@ -18,6 +18,8 @@ class Request(Data, frozen=True, kw_only=True):
     """What a user asked for, before any file is read. Empty and None: not said.
 
     directory: where to look for the files, upwards. environ: of the process that asks.
+    force_conflicts, replaced: leave given for one deployment: to take over what another tool manages, and to make services
+    anew whose change the platform does not take otherwise.
     """
 
     directory: str = "."
@@ -27,6 +29,8 @@ class Request(Data, frozen=True, kw_only=True):
     variables: Mapping[str, str] = {}
     strict: bool = False
     environ: Mapping[str, str] = {}
+    force_conflicts: bool = False
+    replaced: tuple[str, ...] = ()
 
 
 def chosen(request: Request) -> tuple[Loaded, StageName]:

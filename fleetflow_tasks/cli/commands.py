@@ -19,7 +19,8 @@ from fleetflow_tasks import __version__
 from fleetflow_tasks.cli.interrupted import exit_code
 from fleetflow_tasks.errors import EXIT_INTERRUPTED, EXIT_UNREAD, EXIT_UNWRITTEN, Bug, FleetFlowError, Problem
 
-# name -> what it does, in one line. The module is `fleetflow_tasks.cli.<name>`, the command in it is called `command`.
+# name -> what it does, in one line. The module is `fleetflow_tasks.cli.<name>`, `_` for `-`; the command in it is called
+# `command`.
 COMMANDS = {
     "up": "Deploy a stage from this machine and wait until it serves.",
     "submit": "Hand a stage to the workers.",
@@ -33,8 +34,12 @@ COMMANDS = {
     "promote": "Deploy to one stage the very images that another one runs.",
     "ps": "Show what runs in a stage.",
     "logs": "Show what the services of a stage print.",
-    "down": "Remove a stage's services and network; volumes stay.",
+    "exec": "Run a command inside a running service.",
+    "port-forward": "Carry ports of this machine to a running service.",
+    "down": "Remove a stage's services; volumes and their data stay.",
     "plan": "Show what `up` or `submit` would change, and change nothing.",
+    "diff": "Show what would change, field by field.",
+    "render": "Print what would be sent to a platform, or write it as files.",
     "validate": "Check the files, and change nothing.",
     "graph": "Show a stage's steps and what waits for what.",
     "doctor": "Look at Redis, keys, workers and engines, and say what is wrong.",
@@ -58,7 +63,7 @@ class LazyCommands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = import_module(f"fleetflow_tasks.cli.{cmd_name}").command
+        command = import_module(f"fleetflow_tasks.cli.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)  # noqa: S101
         return command
 

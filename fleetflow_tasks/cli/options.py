@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, TextIO, TypeVar
 
 import click
+from msgspec.structs import replace
 
 from fleetflow_tasks import api
 from fleetflow_tasks.errors import Problem
@@ -90,6 +91,12 @@ adopt_option = click.option(
 )
 wait_option = click.option("-w", "--wait", is_flag=True, help="Follow the run; the exit code is then the run's.")
 run_argument = click.argument("run")
+pod_option = click.option(
+    "--pod",
+    default="",
+    metavar="N",
+    help="Which of several: its number from 1, the oldest first, or how its name ends.",
+)
 
 
 rollback_option = click.option(
@@ -99,6 +106,30 @@ fail_fast_option = click.option("--fail-fast", is_flag=True, help="Begin nothing
 wait_workers_option = click.option(
     "--wait-workers", is_flag=True, help="Submit even where no worker serves a queue yet."
 )
+
+
+def leave_options(command: AnyCommand) -> AnyCommand:
+    """What this one deployment may take over or lose, on Kubernetes: it goes into `request`, which is made where none is."""
+
+    @functools.wraps(command)
+    def allowed(
+        force_conflicts: bool, replaced: tuple[str, ...], request: api.Request | None = None, **given: Any
+    ) -> Any:
+        leave = {"force_conflicts": force_conflicts, "replaced": _several(replaced)}
+        return command(request=replace(request or here(), **leave), **given)
+
+    force = click.option(
+        "--force-conflicts", is_flag=True, help="Kubernetes: take over fields that another tool has set."
+    )
+    replaced = click.option(
+        "--replace",
+        "replaced",
+        multiple=True,
+        metavar="SERVICE[,…]",
+        help="Kubernetes: make it anew where a change is not taken otherwise; it is away meanwhile.",
+    )
+    wrapped: AnyCommand = force(replaced(allowed))
+    return wrapped
 
 
 def conflict_options(command: AnyCommand) -> AnyCommand:
@@ -151,12 +182,16 @@ def word(given: str, known: Sequence[Known], kind: str) -> Known:
 
 def names(only: tuple[str, ...], *, no_deps: bool = False) -> tuple[str, ...]:
     """`--only api,web --only db` -> ("api", "web", "db"). Raises click.UsageError for --no-deps without it, or no name in it."""
-    found = tuple(name.strip() for each in only for name in each.split(",") if name.strip())
+    found = _several(only)
     if only and not found:
         raise click.UsageError("--only names no service")
     if no_deps and not found:
         raise click.UsageError("--no-deps needs --only: which services are meant?")
     return found
+
+
+def _several(given: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name.strip() for each in given for name in each.split(",") if name.strip())
 
 
 def say(text: str) -> None:

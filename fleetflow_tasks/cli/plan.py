@@ -7,6 +7,7 @@ from fleetflow_tasks import api
 from fleetflow_tasks.cli.options import (
     colour,
     json_option,
+    leave_options,
     names,
     no_deps_option,
     only_option,
@@ -22,6 +23,7 @@ EXIT_CHANGES = 1
 @project_options
 @only_option
 @no_deps_option
+@leave_options
 @json_option
 @click.option("--exit-code", is_flag=True, help="Leave with 1 where something would change, as `git diff` does.")
 def command(request: api.Request, only: tuple[str, ...], no_deps: bool, as_json: bool, exit_code: bool) -> int:

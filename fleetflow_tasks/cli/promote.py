@@ -14,6 +14,7 @@ from fleetflow_tasks.cli.options import (
     fail_fast_option,
     file_options,
     json_option,
+    leave_options,
     names,
     quiet_option,
     rollback_option,
@@ -45,6 +46,7 @@ from fleetflow_tasks.runtimes.base import Change
 @wait_workers_option
 @click.option("--idempotency-key", "key", help="A promotion with a key that was used before finds its run.")
 @adopt_option
+@leave_options
 @json_option
 @quiet_option
 def command(

@@ -9,8 +9,8 @@ from fleetflow_tasks.cli.options import (
     colour,
     conflict_options,
     fail_fast_option,
-    here,
     json_option,
+    leave_options,
     place,
     quiet_option,
     stage_name_options,
@@ -31,9 +31,11 @@ from fleetflow_tasks.engine.model import Conflict
 @timeout_option
 @wait_workers_option
 @adopt_option
+@leave_options
 @json_option
 @quiet_option
 def command(
+    request: api.Request,
     stage_argument: str | None,
     stage: str | None,
     project: str | None,
@@ -57,14 +59,14 @@ def command(
     from fleetflow_tasks.view import version
 
     named_project, named_stage = place(stage_argument, stage, project)
-    found = api.version_before(here(), project=named_project, stage=named_stage, to=to)
+    found = api.version_before(request, project=named_project, stage=named_stage, to=to)
     if dry_run or not quiet:
         text = version.as_json(found) if as_json else version.text(found, colour=colour())
         click.echo(text)
     if dry_run:
         return 0
     with api.rolled_back(
-        here(),
+        request,
         found,
         conflict=conflict,
         fail_fast=fail_fast,

@@ -11,6 +11,7 @@ from fleetflow_tasks.cli.options import (
     conflict_options,
     fail_fast_option,
     json_option,
+    leave_options,
     names,
     no_deps_option,
     only_option,
@@ -31,6 +32,7 @@ from fleetflow_tasks.engine.model import Conflict
 @project_options
 @only_option
 @no_deps_option
+@leave_options
 @wait_option
 @conflict_options
 @rollback_option

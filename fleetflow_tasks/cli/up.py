@@ -13,6 +13,7 @@ from fleetflow_tasks import api
 from fleetflow_tasks.cli.options import (
     adopt_option,
     json_option,
+    leave_options,
     names,
     no_deps_option,
     only_option,
@@ -29,6 +30,7 @@ from fleetflow_tasks.runtimes.base import Change
 @project_options
 @only_option
 @no_deps_option
+@leave_options
 @timeout_option
 @adopt_option
 @json_option

@@ -193,11 +193,12 @@ class _Assembler:
             name = block.get("name", str)
             if name is None:
                 continue
-            required = block.get("required", bool)
+            required, wait = block.get("required", bool), block.get("wait", bool)
             dependencies[name] = Dependency(
                 service=ServiceName(name),
                 condition=cast("Condition | None", block.get("condition", str)),
                 required=True if required is None else required,
+                wait=True if wait is None else wait,
             )
             self.places[f"depends_on.{name}"] = block.places[""]
         return tuple(dependencies.values())

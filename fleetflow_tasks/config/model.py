@@ -126,11 +126,15 @@ class Ingress(Data, frozen=True, kw_only=True):
 
 
 class Dependency(Data, frozen=True, kw_only=True):
-    """condition: None means healthy where the other has a check, completed where it is a job, else started."""
+    """condition: None means healthy where the other has a check, completed where it is a job, else started.
+
+    wait: whether a later restart waits for the other too, where the platform starts services by itself.
+    """
 
     service: ServiceName
     condition: Condition | None = None
     required: bool = True
+    wait: bool = True
 
 
 class SecretSource(Data, frozen=True, kw_only=True):

@@ -1,21 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reference page of the language, printed from the schema's rows: `python -m fleetflow_tasks.config.reference`.
+"""The reference page of the language, made from the schema's rows and from those of each runtime's own block.
 
 What stands here as prose is what no row can say: which files are read, how variables and definitions win. A test holds
-`docs/language.md` to what this prints.
+`docs/language.md` to this. `python -m fleetflow_tasks.runtimes.reference` prints it: the runtimes know their blocks.
 """
 
-import sys
 from collections.abc import Iterator
 
 from fleetflow_tasks.config.discover import NAMES
-from fleetflow_tasks.config.schema import NOT_USED, RESERVED_VARIABLES, RUNTIMES, Row, document_row
+from fleetflow_tasks.config.schema import (
+    NOT_USED,
+    RESERVED_VARIABLES,
+    RUNTIMES,
+    Blocks,
+    Row,
+    document_row,
+    service_row,
+)
 from fleetflow_tasks.config.variables import PREFIXES
 
 _INTRODUCTION = """\
 # The FleetFlow language
 
-<!-- Printed by `python -m fleetflow_tasks.config.reference`; change `fleetflow_tasks/config/schema.py` instead. -->
+<!-- Printed by `python -m fleetflow_tasks.runtimes.reference`; change `fleetflow_tasks/config/schema.py` instead, or the
+     `options.py` of a runtime. -->
 
 A project is described in KDL, version 1 or 2, decided per file: `read_only=true` and `read_only=#true` both work.
 
@@ -114,12 +122,14 @@ _KINDS = {
 }
 
 
-def reference() -> str:
-    """The whole page."""
+def reference(blocks: Blocks) -> str:
+    """The whole page. blocks: what each runtime's own block in a service may say."""
     document = document_row({})
     tables = [_section("At top level", document)]
     tables += [_section(f"`{row.name}`", row) for row in document.rows if row.name == "stage"]
     tables += [_section("`service`", row) for row in document.rows if row.name == "service"]
+    own = [row for row in service_row(blocks).rows if row.field.startswith("options.")]
+    tables += [_section(f"`{row.name}` in a service", row) for row in own]
     return "\n".join([_introduction(), *tables, _runtimes()])
 
 
@@ -168,9 +178,13 @@ def _details(row: Row) -> list[str]:
 
 
 def _part(row: Row) -> str:
-    allowed = " · ".join(f"`{choice}`" for choice in row.choices) or f"{_KINDS[row.type]}{_limits(row)}"
+    allowed = " · ".join(f"`{choice}`" for choice in row.choices) or _shape(row)
     default = f" Default: {row.default}." if row.default else ""
     return f"`{row.name}` ({allowed}): {row.doc}{default}"
+
+
+def _shape(row: Row) -> str:
+    return "names with values" if row.kind == "map" else f"{_KINDS[row.type]}{_limits(row)}"
 
 
 def _limits(row: Row) -> str:
@@ -187,7 +201,3 @@ def _runtimes() -> str:
         "Strongest first: `--runtime`, `FLEETFLOW_RUNTIME`, the stage's `runtime`, its `backend`, the variable `RUNTIME`, docker.",
     ]
     return "\n".join([*lines, "A service's own `runtime` beats its stage's.", ""])
-
-
-if __name__ == "__main__":
-    sys.stdout.write(reference())

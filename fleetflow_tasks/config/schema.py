@@ -113,7 +113,13 @@ VOLUME = Row(
         Row(name="source", doc="Path, name or bucket; left out: an anonymous volume."),
         Row(name="target", doc="Absolute path inside the container."),
         Row(name="read_only", doc="Nothing may be written.", type="bool", default="false"),
-        Row(name="size", doc="Size of the claim, where the platform needs one.", type="bytes", low=1),
+        Row(
+            name="size",
+            doc="Size of the claim, where the platform needs one.",
+            type="bytes",
+            low=1,
+            default="1Gi on Kubernetes",
+        ),
     ),
 )
 
@@ -127,7 +133,7 @@ SECRET = Row(
         Row(name="file", doc="A file, relative to the project root; one line break at its end is left out."),
         Row(
             name="ref",
-            doc="A reference that the platform reads itself, as Secret Manager's `projects/p/secrets/s/versions/latest`.",
+            doc="A reference that the platform reads itself: `secret/key` on Kubernetes, Secret Manager's `projects/p/secrets/s/versions/latest` on Cloud Run.",
         ),
     ),
 )
@@ -146,6 +152,12 @@ DEPENDENCY = Row(
             default="completed for a job, healthy where the other has a check, else started",
         ),
         Row(name="required", doc="Whether a stage without the other is an error.", type="bool", default="true"),
+        Row(
+            name="wait",
+            doc="Kubernetes: whether a later restart of a pod waits for the other's port too, not only a deployment.",
+            type="bool",
+            default="true",
+        ),
     ),
 )
 
@@ -241,7 +253,11 @@ SERVICE_ROWS: tuple[Row, ...] = (
             ),
             Row(name="interval", doc="Time between two checks.", type="seconds", low=0.001, default="the platform's"),
             Row(
-                name="timeout", doc="Time that one check may take.", type="seconds", low=0.001, default="the platform's"
+                name="timeout",
+                doc="Time that one check may take.",
+                type="seconds",
+                low=0.001,
+                default="the platform's; 5 on Kubernetes",
             ),
             Row(
                 name="retries",
@@ -364,8 +380,13 @@ RUNTIME = Row(
     positional=("name",),
     rows=(
         Row(name="name", doc="`docker`, `kubernetes` (`k8s`) or `cloudrun` (`cloud-run`).", required=True),
-        Row(name="namespace", doc="Kubernetes namespace."),
+        Row(name="namespace", doc="Kubernetes namespace.", default="`{project}-{stage}`"),
         Row(name="context", doc="Context of the kubeconfig."),
+        Row(
+            name="wait_image",
+            doc="Kubernetes: image with `sh` and `nc` in which a pod waits for what it depends on.",
+            default="the variable `FLEETFLOW_WAIT_IMAGE`, else a pinned busybox",
+        ),
         Row(name="project", doc="Google Cloud project."),
         Row(name="region", doc="Cloud Run region."),
         Row(name="docker_host", doc="Address of the Docker Engine, as `DOCKER_HOST` has it."),

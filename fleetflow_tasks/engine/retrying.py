@@ -8,7 +8,7 @@ that stores the retry looks once more. A run that was cancelled in line did noth
 itself, it keeps nothing. What was prepared and not deployed was removed at the run's end, so it is prepared again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from fleetflow_tasks.engine.dispatch import submit
 from fleetflow_tasks.engine.model import (
@@ -27,6 +27,7 @@ from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.engine.trouble import known
 from fleetflow_tasks.errors import Problem, RefusedError
 from fleetflow_tasks.plan.codec import Keys
+from fleetflow_tasks.plan.leave import without
 from fleetflow_tasks.plan.model import Plan, Step, StepId
 
 RUNS = 1000  # of a stage that are looked at: 50 that have ended are kept, and the line is not as long
@@ -88,16 +89,18 @@ def roll_back_to(
     wait_workers: bool = False,
     timeout: float | None = None,
     adopt: bool = False,
+    allowed: Callable[[Plan], Plan] = lambda plan: plan,
 ) -> Submitted:
     """Submit the plan of *run* again, as a new run of its stage.
 
+    allowed: adds what this deployment is given leave for; what *run* was given leave for counts no more. It may raise.
     Raises RefusedError where *run* is not known, did not succeed, deployed a part of its stage alone, or cannot be
     opened; and as `dispatch.submit` does.
     """
     good = known(store.run(run), run)
     _refuse_rollback(good)
     return submit(
-        reopened(good.id, good.project, good.stage, store=store, keys=keys),
+        allowed(without(reopened(good.id, good.project, good.stage, store=store, keys=keys))),
         run=new_run_id(),
         store=store,
         keys=keys,

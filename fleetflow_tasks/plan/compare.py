@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from fleetflow_tasks.config.model import Data, Port, Secret, ServiceName, Volume
+from fleetflow_tasks.plan.leave import settled
 from fleetflow_tasks.plan.model import Plan, ResolvedDependency, ResolvedService
 
 Kind = Literal["added", "changed", "removed", "same"]
@@ -41,7 +42,7 @@ def compare(old: Plan | None, new: Plan) -> tuple[Difference, ...]:
     """What differs, the stage's settings first (if they do), then every service by name. old: None where nothing was."""
     before = {service.name: service for service in old.services} if old is not None else {}
     after = {service.name: service for service in new.services}
-    settings = _fields(_flat(old.options if old is not None else {}), _flat(new.options))
+    settings = _fields(_flat(settled(old.options) if old is not None else {}), _flat(settled(new.options)))
     stage = [Difference(service=None, kind="changed", fields=settings)] if settings and old is not None else []
     return (*stage, *(_difference(name, before.get(name), after.get(name)) for name in sorted({*before, *after})))
 
@@ -113,7 +114,7 @@ def _text(value: object) -> str:
         case Volume():
             return f"{value.source or '(anonymous)'}:{value.target}{':ro' if value.read_only else ''}"
         case ResolvedDependency():
-            return f"{value.condition} {value.service}"
+            return f"{value.condition} {value.service}{'' if value.wait else ' (wait=#false)'}"
         case _:
             return msgspec.json.encode(value, order="deterministic").decode()
 

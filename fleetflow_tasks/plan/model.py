@@ -29,8 +29,11 @@ STAGE = "stage"  # the first half of the ids `stage:prepare` and `stage:prune`, 
 
 
 class ResolvedDependency(Data, frozen=True, kw_only=True):
+    """wait: also at a later restart, not in a deployment alone (Kubernetes)."""
+
     service: ServiceName
     condition: Condition
+    wait: bool = True
 
 
 class ResolvedService(Traits, frozen=True, kw_only=True):

@@ -26,7 +26,9 @@ def waits(project: Project, stage: Stage) -> tuple[Waits, tuple[Problem, ...]]:
     edges = _without_optional_circles({name: _present(service, services) for name, service in services.items()})
     resolved = {
         name: tuple(
-            ResolvedDependency(service=other, condition=edge.condition or default_condition(services[other]))
+            ResolvedDependency(
+                service=other, condition=edge.condition or default_condition(services[other]), wait=edge.wait
+            )
             for other, edge in sorted(found.items())
         )
         for name, found in edges.items()

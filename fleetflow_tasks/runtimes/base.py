@@ -10,11 +10,12 @@ The rules that every runtime keeps (checked by `fleetflow_tasks.testing.RuntimeC
 - `attempt.checkpoint()` is asked before each mutating call, and often while waiting.
 """
 
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, Literal, Protocol
 
 from fleetflow_tasks.config.model import Data, RuntimeName, ServiceName
-from fleetflow_tasks.errors import Problem
+from fleetflow_tasks.errors import FleetFlowError, Problem
 from fleetflow_tasks.plan.model import Plan, Step, StepId
 
 PROTOCOL = 1  # the number of this Protocol; the registry refuses a runtime that speaks another
@@ -79,21 +80,30 @@ class ServiceStatus(Data, frozen=True, kw_only=True):
 
 
 class LogOptions(Data, frozen=True, kw_only=True):
-    """tail: last N lines of each service, None: all. since: Unix seconds. follow: go on until interrupted."""
+    """tail: last N lines of each container, None: all. since: Unix seconds. follow: go on until interrupted.
+
+    previous: of each container what it printed before its last restart, where the platform keeps that apart.
+    """
 
     follow: bool = False
     tail: int | None = None
     since: float | None = None
     timestamps: bool = False
+    previous: bool = False
 
 
 class LogLine(Data, frozen=True, kw_only=True):
-    """at: Unix seconds of the platform's clock; None where it gives none."""
+    """at: Unix seconds of the platform's clock; None where it gives none.
+
+    source: which of the service's several instances, short (the end of a pod's name); "" where it has one.
+    stream: "stdout" for all, where the platform does not tell them apart.
+    """
 
     service: ServiceName
     text: str
     at: float | None = None
     stream: Literal["stdout", "stderr"] = "stdout"
+    source: str = ""
 
 
 class DeployError(Exception):
@@ -107,6 +117,12 @@ class DeployError(Exception):
         self.problem = problem
         self.transient = transient
         self.retry_after = retry_after
+
+
+class NotStartedError(FleetFlowError):
+    """A command could not be started inside a service: its image has no such program."""
+
+    exit_code = 127  # as shells say it
 
 
 class StaleError(DeployError):
@@ -191,8 +207,12 @@ class Runtime(Protocol):
     def logs(self, plan: Plan, services: Sequence[ServiceName], options: LogOptions) -> Iterator[LogLine]:
         """Lines of the named services (all, if none is named), as they come."""
 
-    def render(self, plan: Plan) -> str:
-        """What would be sent to the platform, as text; secrets masked; deterministic."""
+    def render(self, plan: Plan, *, secrets: bool = False) -> Mapping[str, str]:
+        """What would be sent to the platform: a file's name (`api.yaml`) -> its text, with a line break at its end.
+
+        One file per service, named after it, and one for what is the stage's own, if anything is. Sent in the order of
+        their names they do what a deployment does, as far as the platform can say that by order alone. Deterministic.
+        secrets: by their values; else masked."""
 
     def identity(self, plan: Plan) -> str:
         """Which platform this is (an Engine's id), so that a stage is not spread over two by chance; "" if it cannot be.
@@ -201,3 +221,59 @@ class Runtime(Protocol):
         has taken the place of."""
 
     def close(self) -> None: ...
+
+
+class Finding(Data, frozen=True, kw_only=True):
+    """One thing that `flow doctor` looked at. name: one or two words. text: what was found."""
+
+    name: str
+    text: str
+    problems: tuple[Problem, ...] = ()
+
+
+class Examined(Protocol):
+    """What a runtime may offer beside the rest: to say how its platform is, and what we may do there."""
+
+    def examined(self, plan: Plan) -> Sequence[Finding]:
+        """The first finding is of the platform itself, `engine`. Raises UnavailableError."""
+
+
+class Terminal(Protocol):
+    """A person's end of a command that runs inside a service.
+
+    input: a file descriptor to read from; None: the command gets no input. output, errors: descriptors to write to.
+    tty: they are a terminal, already in raw mode: each key goes over as it is, and what comes back is one stream.
+    """
+
+    @property
+    def input(self) -> int | None: ...
+    @property
+    def output(self) -> int: ...
+    @property
+    def errors(self) -> int: ...
+    @property
+    def tty(self) -> bool: ...
+
+    def size(self) -> tuple[int, int] | None:
+        """Columns and rows at this moment; None where it is no terminal. Cheap: asked several times a second."""
+
+
+class Interactive(Protocol):
+    """What a runtime may offer beside the rest: a person's hand inside a running service.
+
+    instance: which of several, by number from 1 or by how its name ends; "": the oldest that is ready.
+    Raises: UnavailableError, also where nothing of the service runs; NotStartedError where it has no such command.
+    """
+
+    def execute(
+        self, plan: Plan, service: ServiceName, command: Sequence[str], terminal: Terminal, *, instance: str = ""
+    ) -> int:
+        """Run *command* there and return its exit code, once it has ended."""
+
+    def reached(self, plan: Plan, service: ServiceName, *, instance: str = "") -> str:
+        """What a connection would be carried to now, in words for people (`pod api-7d9f`)."""
+
+    def carry(self, plan: Plan, service: ServiceName, port: int, line: socket.socket, *, instance: str = "") -> None:
+        """Carry one accepted connection to *port* of the service; returns when it has ended, and closes nothing.
+
+        Called from many threads at once, once per connection."""

@@ -22,14 +22,16 @@ GROUP = "fleetflow.runtimes"
 
 BUILTIN: Mapping[str, str] = {
     "docker": "fleetflow_tasks.runtimes.docker.runtime:DockerRuntime",
+    "kubernetes": "fleetflow_tasks.runtimes.kubernetes.runtime:KubernetesRuntime",
 }
 
 # Runtimes that the language speaks of, and that nothing here carries out yet.
-TO_COME = frozenset({"kubernetes", "cloudrun"})
+TO_COME = frozenset({"cloudrun"})
 
 # Where the rows of each built-in runtime's own block stand, `docker { … }`: a light module, no SDK in it.
 BLOCKS: Mapping[str, str] = {
     "docker": "fleetflow_tasks.runtimes.docker.options:SCHEMA",
+    "kubernetes": "fleetflow_tasks.runtimes.kubernetes.options:SCHEMA",
 }
 
 Environ = Mapping[str, str]

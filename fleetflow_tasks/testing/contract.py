@@ -336,7 +336,12 @@ class RuntimeContract(ABC):
     def test_what_would_be_sent_is_printed_alike_each_time(self, runtime: Runtime, project: ProjectName) -> None:
         services = (self.service("api", "one"), self.service("seed", "job"))
 
-        assert runtime.render(self.plan(project, *services)) == runtime.render(self.plan(project, *reversed(services)))
+        files = runtime.render(self.plan(project, *services))
+
+        assert files == runtime.render(self.plan(project, *reversed(services)))
+        assert list(files) == sorted(files)
+        assert {name.partition(".")[0] for name in files} >= {"api", "seed"}
+        assert all(text.endswith("\n") for text in files.values())
 
     def test_it_says_which_platform_it_is(self, runtime: Runtime, project: ProjectName) -> None:
         plan, other = self.plan(project, self.service("api", "one")), self.plan(project, stage="other")

@@ -128,8 +128,8 @@ class RecordingRuntime:
     def logs(self, plan: Plan, services: Sequence[ServiceName], options: LogOptions) -> Iterator[LogLine]:
         return iter(LogLine(service=name, text=line) for name in services for line in self.journal() if name in line)
 
-    def render(self, plan: Plan) -> str:
-        return "\n".join(step.id for step in plan.steps)
+    def render(self, plan: Plan, *, secrets: bool = False) -> Mapping[str, str]:
+        return {f"{service.name}.txt": f"{service.image}\n" for service in plan.services}
 
     def identity(self, plan: Plan) -> str:
         file = self.folder / "engine"

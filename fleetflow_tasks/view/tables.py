@@ -110,26 +110,31 @@ def runs_json(listed: Sequence[Run]) -> str:
 
 def changes(plan: Plan, found: Mapping[StepId, Change], *, colour: bool = False, unicode: bool = True) -> str:
     """The plan screen: a line per service with sign, verb, cause and downtime, fields below it, and the sum at the end."""
-    told = [(_service(step), change) for step, change in _in_order(plan, found)]
-    same = [entry for entry in told if entry[1].kind == "none"]
-    shown = [entry for entry in told if entry[1].kind != "none"]
+    all_ = told(plan, found)
+    same = [entry for entry in all_ if entry[1].kind == "none"]
+    shown = [entry for entry in all_ if entry[1].kind != "none"]
     shown += same if len(same) <= _LISTED else []
     lines = list(_change_lines(shown, colour=colour, unicode=unicode))
     if len(same) > _LISTED:
         lines.append(paint(f"= {len(same)} services unchanged", "dim", on=colour))
-    return "\n".join([*lines, *([""] if lines else []), f"plan: {total(change for _, change in told)}"])
+    return "\n".join([*lines, *([""] if lines else []), f"plan: {total(change for _, change in all_)}"])
+
+
+def told(plan: Plan, found: Mapping[StepId, Change]) -> list[tuple[str, Change]]:
+    """Whose change each is, in the order of the steps; of what stays as it is too."""
+    return [(_service(step), change) for step, change in _in_order(plan, found)]
 
 
 def changes_json(plan: Plan, found: Mapping[StepId, Change]) -> str:
     """One object: `{"v":1,"type":"plan","changes":[{"step":…,"service":…,"change":{"kind":…}}],"total":{"create":2}}`."""
-    told = list(_in_order(plan, found))
+    changed = list(_in_order(plan, found))
     return document(
         "plan",
         {
             "project": plan.project,
             "stage": plan.stage,
-            "changes": [{"step": step, "service": _service(step), "change": change} for step, change in told],
-            "total": dict(Counter(change.kind for _, change in told)),
+            "changes": [{"step": step, "service": _service(step), "change": change} for step, change in changed],
+            "total": dict(Counter(change.kind for _, change in changed)),
         },
     )
 
@@ -235,7 +240,7 @@ def _service(step: StepId) -> str:
 
 
 def _change_lines(told: Sequence[tuple[str, Change]], *, colour: bool, unicode: bool) -> Iterator[str]:
-    heads = aligned((f"{_VERBS[change.kind]}", name, _why(change)) for name, change in told)
+    heads = aligned((f"{_VERBS[change.kind]}", name, why(change)) for name, change in told)
     for head, (_, change) in zip(heads, told, strict=True):
         fine, plain, ink = _SIGNS[change.kind]
         yield paint(f"{fine if unicode else plain} {head}", ink, on=colour)
@@ -243,7 +248,12 @@ def _change_lines(told: Sequence[tuple[str, Change]], *, colour: bool, unicode: 
             yield f"    {each.field}: {_value(each.old)} -> {_value(each.new)}"
 
 
-def _why(change: Change) -> str:
+def verb(change: Change) -> str:
+    return _VERBS[change.kind]
+
+
+def why(change: Change) -> str:
+    """Its cause and what it costs; "" where there is neither."""
     downtime = f"downtime {change.downtime}" if change.downtime not in {"", "none"} else ""
     return "; ".join(text for text in (clean(change.cause), clean(downtime)) if text)
 

@@ -396,7 +396,8 @@ def test_secrets_reach_the_container_and_nothing_else(stage: Stage, requests: li
     assert canary not in str(stage.look("api")["Config"]["Labels"])
     assert canary not in str(failure.problem)
     assert "  [hidden]" in failure.problem.cause
-    assert canary not in stage.runtime.render(stage.plan(prints))
+    assert canary not in str(stage.runtime.render(stage.plan(prints)))
+    assert f"TOKEN={canary}" in stage.runtime.render(stage.plan(prints), secrets=True)["api.json"]
 
 
 def test_a_change_names_its_fields_and_hides_secrets(stage: Stage) -> None:

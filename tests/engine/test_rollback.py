@@ -10,6 +10,7 @@ import msgspec
 import pytest
 import redis
 
+from fleetflow_tasks.config.model import RuntimeName
 from fleetflow_tasks.engine.dispatch import submit
 from fleetflow_tasks.engine.model import (
     PATIENCE,
@@ -30,10 +31,11 @@ from fleetflow_tasks.engine.model import (
 from fleetflow_tasks.engine.publish import publisher
 from fleetflow_tasks.engine.reconcile import Memory, tick
 from fleetflow_tasks.engine.retrying import again, retry, roll_back_to
-from fleetflow_tasks.engine.rollback import UNDO, first, follow_undo, for_workers, pass_on, roll_back
+from fleetflow_tasks.engine.rollback import UNDO, first, follow_undo, for_workers, pass_on, reopened, roll_back
 from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.errors import Problem, RefusedError
 from fleetflow_tasks.plan.codec import Keys, header, parse_key, seal
+from fleetflow_tasks.plan.leave import given
 from fleetflow_tasks.plan.model import SCHEMA, Plan, QueueName, StepId
 from fleetflow_tasks.runtimes.base import Outcome
 from fleetflow_tasks.testing import eventually
@@ -575,6 +577,34 @@ def test_an_earlier_run_s_plan_is_carried_out_again(bed: Bed) -> None:
     assert bed.ended(run.id) == "succeeded", bed.logs()
     assert bed.begun(run.id) == ["db:deploy", "api:deploy", "stage:prune"]
     assert run.because == Because(kind="rollback", run=second, plan=first)
+
+
+def test_what_an_earlier_run_was_given_leave_for_is_not_allowed_again_unless_somebody_says_so(bed: Bed) -> None:
+    runtime = RuntimeName("recording")
+    allowed = given(OLD, runtime, replace="db", force_conflicts="yes")
+    good, _ = bed.held_after(allowed)
+
+    by_itself = bed.back(bed.held())
+    asked = roll_back_to(
+        good,
+        store=bed.store,
+        keys=bed.keys,
+        publish=bed.publish,
+        actor="ann",
+        wait_workers=True,
+        allowed=lambda plan: given(plan, runtime, replace="api"),
+    )
+
+    assert by_itself is not None
+    assert [options(bed, run) for run in (good, by_itself.run.id, asked.run.id)] == [
+        {"recording": {"replace": "db", "force_conflicts": "yes"}},
+        {},
+        {"recording": {"replace": "api"}},
+    ]
+
+
+def options(bed: Bed, run: RunId) -> object:
+    return reopened(run, PROJECT, STAGE, store=bed.store, keys=bed.keys).options
 
 
 def test_only_a_run_that_deployed_its_whole_stage_well_is_one_to_go_back_to(bed: Bed) -> None:

@@ -58,7 +58,7 @@ def test_every_command_that_a_message_names_exists(root: Path, kept: tuple[str, 
         (name, word)
         for name in kept
         if name.startswith("fleetflow_tasks/") and name.endswith((".py", ".lua"))
-        for word in re.findall(r"[\"'`]flow ([a-z]+)", (root / name).read_text(encoding="utf-8"))
+        for word in re.findall(r"[\"'`]flow ([a-z]+(?:-[a-z]+)*)", (root / name).read_text(encoding="utf-8"))
     }
 
     assert {word for _, word in named} >= {"logs", "watch", "worker"}

@@ -9,6 +9,7 @@ import pytest
 from fleetflow_tasks.config.load import load
 from fleetflow_tasks.plan.build import build
 from fleetflow_tasks.plan.check import check
+from fleetflow_tasks.runtimes.registry import blocks
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/fleet.kdl"))
@@ -22,7 +23,7 @@ def test_an_example_becomes_a_plan_in_all_its_stages(example: Path) -> None:
 
     assert stages
     for stage in stages:
-        loaded = load(example, file=None, stage=stage.name, variables={}, environ={})
+        loaded = load(example, file=None, stage=stage.name, variables={}, environ={}, blocks=blocks())
         made = build(loaded.project, stage.name)
 
         assert loaded.warnings == ()

@@ -82,6 +82,19 @@ def test_plan_asks_the_engine_but_no_redis_and_no_celery(desk: Path) -> None:
     assert loaded(desk, "plan", code=UNAVAILABLE) <= {"docker", "requests"}
 
 
+def test_diff_asks_the_engine_but_no_redis_and_no_celery(desk: Path) -> None:
+    assert loaded(desk, "diff", code=UNAVAILABLE) <= {"docker", "requests"}
+
+
+@pytest.mark.parametrize("words", ["exec api -- true", "port-forward api 80", "logs"])
+def test_reaching_into_a_service_loads_no_redis_and_no_celery(desk: Path, words: str) -> None:
+    assert loaded(desk, *words.split(), code=UNAVAILABLE) <= {"docker", "requests"}
+
+
+def test_render_talks_to_nobody(desk: Path) -> None:
+    assert loaded(desk, "render", code=0) == set()
+
+
 def test_up_looks_at_the_engine_before_it_loads_anything_else(desk: Path) -> None:
     assert loaded(desk, "up", code=UNAVAILABLE) <= {"docker", "requests"}
 

@@ -33,7 +33,7 @@ NOBODYS = "fleetflow.nobody"  # a label that nothing has
 OLDEST = (1, 41)  # Engine 20.10
 NEWEST = (1, 47)  # what this module was tried with; a newer Engine still speaks it
 
-_OK = 200
+_OK, _SWITCHED = 200, 101  # the second where both sides now speak as they like
 
 Trace = Callable[[str, str], None]  # told of each request: method, path
 
@@ -322,6 +322,47 @@ class Client:
             yield Output(response)
         finally:
             response.close()
+
+    # --- a command inside a container
+
+    def command(self, container: str, command: Sequence[str], *, typed: bool, tty: bool) -> str:
+        """The id of a command that is not started yet. typed: it gets an input."""
+        with _told("prepare a command in the container"):
+            made = self._api.exec_create(container, list(command), stdin=typed, tty=tty)
+            return str(made["Id"])
+
+    def begun(self, command: str, *, tty: bool) -> tuple[socket.socket, bytes, object]:
+        """Start it: the line to it, which never blocks, what has come on it by now, and what must live as long as the line.
+
+        The SDK gives its line away too, but not what came in one piece with the answer's head.
+        """
+        doing = "start a command in the container"
+        url = f"{self._api.base_url}/v{self._api.api_version}/exec/{command}/start"
+        with _told(doing):
+            response = self._api.post(
+                url,
+                json={"Detach": False, "Tty": tty},
+                headers={"Connection": "Upgrade", "Upgrade": "tcp"},
+                stream=True,
+                timeout=self._timeout,
+            )
+        if response.status_code not in {_OK, _SWITCHED}:
+            raise _refused(doing, response.status_code, _message(response), response.headers)
+        reader = response.raw._fp.fp  # noqa: SLF001  (no public way leads to what has been read already)
+        line: socket.socket = reader.raw._sock  # noqa: SLF001  (nor to the socket itself)
+        line.setblocking(False)
+        return line, bytes(reader.peek()), response
+
+    def resize(self, command: str, columns: int, rows: int) -> None:
+        """Of its terminal. One that has just ended has no size any more, and that is no error."""
+        with suppress(EngineError), _told("resize the command's terminal"):
+            self._api.exec_resize(command, height=rows, width=columns)
+
+    def exit_code(self, command: str) -> int | None:
+        """None while it runs."""
+        with _told("ask how the command ended", looking=True):
+            found = self._api.exec_inspect(command)
+        return None if found["Running"] else found["ExitCode"]
 
     # --- adding
 

@@ -6,7 +6,7 @@ who holds a port, what the container wrote last.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from fleetflow_tasks.config.model import StageName
 from fleetflow_tasks.errors import Place, Problem
 from fleetflow_tasks.plan.image import ImageError, parse, short
 from fleetflow_tasks.plan.model import ResolvedService
+from fleetflow_tasks.runtimes import exits
 from fleetflow_tasks.runtimes.docker import observe
 from fleetflow_tasks.runtimes.docker.client import Client
 from fleetflow_tasks.runtimes.docker.observe import Holder, State
@@ -27,24 +28,12 @@ _PORT = re.compile(
 )
 _MISSING_BIND = re.compile(r"bind source path does not exist: (.*)")
 
-_EXITS: Mapping[int, str] = {
-    126: "the command cannot be executed: no permission, or it is a folder",
-    127: "the command was not found in the image",
-    128: "it could not be started",
-    134: "it aborted itself (SIGABRT)",
-    137: "it was killed (SIGKILL): its stop grace ran out, somebody killed it, or the machine itself had no memory left",
-    139: "it crashed (SIGSEGV, a segmentation fault)",
-    143: "it was asked to end (SIGTERM) and did",
-}
-
 
 def ending(state: State) -> str:
     """How a container ended, in one line."""
     if state.out_of_memory:
-        limit = f": its limit is {state.memory // 2**20} MiB" if state.memory else ""
-        return f"out of memory{limit} (exit code {state.exit})"
-    known = _EXITS.get(state.exit, "")
-    return f"it ended with exit code {state.exit}" + (f": {known}" if known else "")
+        return exits.out_of_memory(state.exit, state.memory)
+    return exits.ended(state.exit)
 
 
 def unready(service: ResolvedService, state: State | None, lines: Sequence[str], why: str, stage: StageName) -> Problem:
@@ -241,6 +230,14 @@ def foreign(kind: str, name: str, owner: str) -> Problem:
         message=f"a {kind} called `{name}` is there already, and it is not ours",
         cause=(f"it belongs to {owner}" if owner else "it has no label of ours",),
         fix=f"remove it if nobody needs it: `docker {kind} rm {name}`",
+    )
+
+
+def no_previous() -> Problem:
+    return Problem(
+        code="no-previous",
+        message="on Docker `--previous` means nothing: a container keeps what all its starts printed, one after the other",
+        fix="leave it out",
     )
 
 

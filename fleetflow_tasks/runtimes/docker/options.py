@@ -39,7 +39,13 @@ SCHEMA: tuple[Row, ...] = (
         doc="Where its output goes; `flow logs` reads json-file, local and journald.",
         default="the Engine's",
     ),
-    Row(name="log_options", kind="map", doc="Options of that driver.", example='log_options { max-size "10m" }'),
+    Row(
+        name="log_options",
+        kind="map",
+        doc="Options of that driver.",
+        rows=(Row(name="NAME", doc="An option and its value."),),
+        example='log_options { max-size "10m" }',
+    ),
     Row(
         name="extra_hosts",
         kind="values",

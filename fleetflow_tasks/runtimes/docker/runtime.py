@@ -5,6 +5,7 @@ Nothing is remembered between two steps but connections: what is to be done is a
 shows, so that any worker may do any step, and do it again.
 """
 
+import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -27,9 +28,10 @@ from fleetflow_tasks.runtimes.base import (
     Outcome,
     ServiceStatus,
     StaleError,
+    Terminal,
 )
 from fleetflow_tasks.runtimes.docker import check as checks
-from fleetflow_tasks.runtimes.docker import explain, observe
+from fleetflow_tasks.runtimes.docker import explain, interactive, observe
 from fleetflow_tasks.runtimes.docker.addresses import cut
 from fleetflow_tasks.runtimes.docker.client import TIMEOUT, Client, EngineError, Trace, connect
 from fleetflow_tasks.runtimes.docker.decide import decide, newer, prepared, removed, superfluous, unstarted
@@ -83,9 +85,9 @@ class DockerRuntime:
     def check(self, plan: Plan) -> Sequence[Problem]:
         return tuple(checks.check(plan))
 
-    def render(self, plan: Plan) -> str:
+    def render(self, plan: Plan, *, secrets: bool = False) -> Mapping[str, str]:
         services = sorted(_services(plan), key=lambda service: service.name)
-        return "\n".join(rendered(definition(plan, service, masked=True)) for service in services)
+        return {f"{each.name}.json": rendered(definition(plan, each, masked=not secrets)) + "\n" for each in services}
 
     def diff(self, plan: Plan) -> Mapping[StepId, Change]:
         with _unavailable():
@@ -273,9 +275,25 @@ class DockerRuntime:
             return told(engine.client, plan, _services(plan), containers, drifted)
 
     def logs(self, plan: Plan, services: Sequence[ServiceName], options: LogOptions) -> Iterator[LogLine]:
+        if options.previous:
+            raise UnavailableError(explain.no_previous())
         with _unavailable():
             client = self._engine(plan).client
             yield from lines(client, plan.project, plan.stage, services, options)
+
+    def execute(
+        self, plan: Plan, service: ServiceName, command: Sequence[str], terminal: Terminal, *, instance: str = ""
+    ) -> int:
+        with _unavailable():
+            return interactive.execute(self._engine(plan).client, plan, service, command, terminal, instance)
+
+    def reached(self, plan: Plan, service: ServiceName, *, instance: str = "") -> str:
+        with _unavailable():
+            return interactive.reached(self._engine(plan).client, plan, service, instance)
+
+    def carry(self, plan: Plan, service: ServiceName, port: int, line: socket.socket, *, instance: str = "") -> None:
+        with _unavailable():
+            interactive.carry(self._engine(plan).client, plan, service, port, line, instance)
 
     def identity(self, plan: Plan) -> str:
         with _unavailable():

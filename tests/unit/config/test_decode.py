@@ -214,6 +214,18 @@ def test_dependencies(service: ServiceText, body: str, dependencies: list[tuple[
 
 
 @pytest.mark.parametrize(
+    ("body", "waits"),
+    [
+        ('depends_on "a"', [True]),
+        ('depends_on "a" wait=#false', [False]),
+        ('depends_on { service "a" wait=#false; service "b" { wait #true } }', [False, True]),
+    ],
+)
+def test_a_dependency_may_not_be_waited_for_later(service: ServiceText, body: str, waits: list[bool]) -> None:
+    assert [each.wait for each in service(body).depends_on] == waits
+
+
+@pytest.mark.parametrize(
     ("body", "expected"),
     [
         ('depends_on "a" condition="ready"', '3:26: `condition` cannot be `"ready"` => did you mean `healthy`?'),

@@ -37,8 +37,8 @@ def service(name: str, *depends_on: Dependency, image: str | None = "x:1", **fie
     return Service(name=ServiceName(name), image=image, depends_on=depends_on, **fields)
 
 
-def on(name: str, condition: Condition | None = None, *, required: bool = True) -> Dependency:
-    return Dependency(service=ServiceName(name), condition=condition, required=required)
+def on(name: str, condition: Condition | None = None, *, required: bool = True, wait: bool = True) -> Dependency:
+    return Dependency(service=ServiceName(name), condition=condition, required=required, wait=wait)
 
 
 def project(*services: Service, runtime: str = "docker", **stage: Any) -> Project:
@@ -328,6 +328,12 @@ def test_one_waits_for_what_the_other_can_show(other: Service, said: Condition |
     plan = build(project(other, service("api", on("db", said))), STG)
 
     assert [each.condition for each in plan.service(ServiceName("api")).depends_on] == [expected]
+
+
+def test_a_dependency_that_is_not_waited_for_later_is_so_in_the_plan_too() -> None:
+    plan = build(project(service("db"), service("log"), service("api", on("db"), on("log", wait=False))), STG)
+
+    assert [each.wait for each in plan.service(ServiceName("api")).depends_on] == [True, False]
 
 
 def test_a_services_environment_lies_over_the_stages_variables() -> None:

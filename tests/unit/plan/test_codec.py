@@ -51,7 +51,10 @@ SERVICE = ResolvedService(
     volumes=(Volume(source="/data", target="/d", read_only=True, size=10),),
     command=("serve", "--now"),
     entrypoint=(),
-    depends_on=(ResolvedDependency(service=ServiceName("db"), condition="healthy"),),
+    depends_on=(
+        ResolvedDependency(service=ServiceName("db"), condition="healthy"),
+        ResolvedDependency(service=ServiceName("log"), condition="started", wait=False),
+    ),
     healthcheck=Healthcheck(test=("CMD", "true"), interval=2.0),
     readiness=Readiness(path="/h", port=80),
     restart="always",

@@ -80,7 +80,10 @@ def test_values_are_told_as_people_write_them() -> None:
         ports=(Port(container=80, host=8080, host_ip="127.0.0.1"), Port(container=53, protocol="udp")),
         volumes=(Volume(source="/a", target="/b", read_only=True), Volume(source="", target="/c")),
         command=("sh", "-c", "sleep 1"),
-        depends_on=(ResolvedDependency(service=ServiceName("db"), condition="healthy"),),
+        depends_on=(
+            ResolvedDependency(service=ServiceName("db"), condition="healthy"),
+            ResolvedDependency(service=ServiceName("log"), condition="started", wait=False),
+        ),
         resources=Resources(cpu=0.5),
         replicas=2,
         job=True,
@@ -90,7 +93,7 @@ def test_values_are_told_as_people_write_them() -> None:
 
     assert text(compare(plan(service("api")), plan(changed)))[1:] == [
         "    command: - -> sh -c 'sleep 1'",
-        "    depends_on: - -> healthy db",
+        "    depends_on: - -> healthy db, started log (wait=#false)",
         "    job: - -> true",
         '    options.ulimits: - -> ["a"]',
         "    ports: - -> 127.0.0.1:8080->80/tcp, 53/udp",

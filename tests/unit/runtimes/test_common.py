@@ -128,9 +128,9 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_with_no_package_that_s
 
 
 def test_a_runtime_that_is_to_come_is_known_by_name_and_refused_in_words() -> None:
-    assert refusal("kubernetes") == (
-        "PlanError: this version of FleetFlow carries nothing out on kubernetes: "
-        "its stages can be read and checked, no more | deploy a stage whose runtime is docker"
+    assert refusal("cloudrun") == (
+        "PlanError: this version of FleetFlow carries nothing out on cloudrun: "
+        "its stages can be read and checked, no more | deploy a stage whose runtime is docker or kubernetes"
     )
 
 

@@ -48,4 +48,20 @@ def test_a_line_is_json_as_it_was_printed() -> None:
         "text": "\x1b[31mred",
         "at": 1.5,
         "stream": "stdout",
+        "source": "",
     }
+
+
+def test_of_several_instances_each_line_says_whose_it_is_and_the_column_grows_with_the_longest() -> None:
+    logs = Logs(NAMES)
+    api = ServiceName("api")
+
+    assert [
+        logs.line(LogLine(service=api, text="a", source="0")),
+        logs.line(LogLine(service=api, text="b", source="x2k\x1b[2Jqp")),
+        logs.line(said("postgres", "c")),
+    ] == [
+        "api/0    | a",
+        "api/x2kqp | b",
+        "postgres  | c",
+    ]

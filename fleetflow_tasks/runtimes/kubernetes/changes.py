@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run of the plan would change, without changing it.
+
+Whether something changes is decided as a run decides it, from the same hashes. What exactly, the server itself is asked:
+it carries out each change but for keeping it, so that what it fills in, and what webhooks do, is no change. Who may look
+and not touch is told what can be seen by looking.
+"""
+
+import msgspec
+
+from fleetflow_tasks.config.model import Data
+from fleetflow_tasks.plan.model import ResolvedService, Step, StepId
+from fleetflow_tasks.runtimes.base import Change, FieldChange
+from fleetflow_tasks.runtimes.kubernetes import explain, prune
+from fleetflow_tasks.runtimes.kubernetes.apply import as_entitled, entitled, rehearsed
+from fleetflow_tasks.runtimes.kubernetes.client import KubernetesError
+from fleetflow_tasks.runtimes.kubernetes.decide import Decision, Write, decide, superfluous
+from fleetflow_tasks.runtimes.kubernetes.desired import desired
+from fleetflow_tasks.runtimes.kubernetes.differences import differences
+from fleetflow_tasks.runtimes.kubernetes.kinds import DEPLOYMENT, NAMESPACE, STATEFUL_SET, named
+from fleetflow_tasks.runtimes.kubernetes.manifests import Json
+from fleetflow_tasks.runtimes.kubernetes.objects import text
+from fleetflow_tasks.runtimes.kubernetes.observe import Objects, Snapshot, going, key, mark, own
+from fleetflow_tasks.runtimes.kubernetes.place import Place
+
+_FORBIDDEN = 403
+_DRAFTED = frozenset({DEPLOYMENT.name, STATEFUL_SET.name})
+_MAY_NOT = "forbidden"  # the code of a problem: we may look, and not touch
+
+
+def changes(here: Place) -> dict[StepId, Change]:
+    """One snapshot of what is, against the plan: a change per step, and one per service to be pruned."""
+    live = here.now()
+    found: dict[StepId, Change] = {}
+    for step in here.plan.steps:
+        if step.runtime != "kubernetes":
+            continue
+        if step.action == "deploy" and step.service is not None:
+            found[step.id] = _change(here, here.plan.service(step.service), live.of(step.service))
+        elif step.action == "remove" and step.service is not None and own(live, step.service):
+            found[step.id] = Change(kind="remove", cause="asked for", downtime="for good")
+        elif step.action == "prune":
+            found |= _pruned(here, step, live)
+    return found
+
+
+def _change(here: Place, service: ResolvedService, live: Objects) -> Change:
+    wanted = desired(here.plan, service)
+    decision = decide(wanted, live, replace=service.name in here.settings.replace)
+    change = decision.change
+    if change.kind not in {"update", "replace"} or decision.fixed or decision.lost:
+        return change
+    seen = [_seen(here, service, write.manifest) for write in decision.forward if isinstance(write, Write)]
+    fields = tuple(field for each in seen for field in each.fields)
+    if not fields and _only_marks(decision, live):
+        return Change(kind="none")
+    refusals = [each.refusal for each in seen if each.refusal]
+    return msgspec.structs.replace(change, fields=fields, cause="; ".join([_named(change.cause, fields), *refusals]))
+
+
+class Seen(Data, frozen=True, kw_only=True):
+    """refusal: why the cluster will not do it, "" where it will."""
+
+    fields: tuple[FieldChange, ...] = ()
+    refusal: str = ""
+
+
+def _seen(here: Place, service: ResolvedService, manifest: Json) -> Seen:
+    """What the server itself would change of one object."""
+    live = here.client.get(named(manifest["kind"]), here.namespace, text(manifest, "metadata", "name"))
+    if live is None:
+        return Seen()
+    if entitled(live):
+        return Seen(fields=_drafted(here, manifest, live))
+    fields = differences(manifest, live)
+    try:
+        after = rehearsed(here.client, here.namespace, manifest, force=here.settings.force_conflicts)
+    except KubernetesError as error:
+        if error.transient or error.status == 0:
+            raise
+        problem = explain.problem_of(error, here.plan, service, f"change `{service.name}`")
+        return Seen(fields=fields, refusal="" if problem.code == _MAY_NOT else problem.message)
+    real = {change.field for change in differences(after, live)}
+    return Seen(fields=tuple(change for change in fields if change.new is None or change.field in real))
+
+
+def _drafted(here: Place, manifest: Json, live: Json) -> tuple[FieldChange, ...]:
+    """Of what was made and never applied: all that the API filled in counts as ours there, as if we had said it.
+
+    So the server is asked what it would fill in if the object were made today, under another name.
+    """
+    if manifest["kind"] not in _DRAFTED:
+        return differences(manifest, live)
+    metadata = {name: value for name, value in manifest["metadata"].items() if name != "name"}
+    draft = {**manifest, "metadata": {**metadata, "generateName": "draft-"}}
+    try:
+        filled = here.client.create(named(manifest["kind"]), here.namespace, draft, dry_run=True)
+    except KubernetesError as error:
+        if error.transient or error.status == 0:
+            raise
+        return differences(manifest, live)
+    return differences({**filled, "metadata": manifest["metadata"]}, as_entitled(live))
+
+
+def _only_marks(decision: Decision, live: Objects) -> bool:
+    """Whether all that would change is our own book-keeping: how we hash, in another version of ours."""
+    if decision.after or not all(isinstance(each, Write) for each in decision.forward):
+        return False
+    return all(mark(live[key(each.manifest)]).generation for each in decision.forward if isinstance(each, Write))
+
+
+def _named(cause: str, fields: tuple[FieldChange, ...]) -> str:
+    """`environment changed` says more than `configuration changed`."""
+    names = ", ".join(sorted({field.field.partition(".")[0] for field in fields}))
+    return cause.replace("configuration", names, 1) if names and cause.startswith("configuration") else cause
+
+
+def _pruned(here: Place, step: Step, live: Snapshot) -> dict[StepId, Change]:
+    wanted = {service.name for service in here.services}
+    removing = {each.service for each in here.plan.steps if each.action == "remove"}
+    unknown = {mark(each).service for each in superfluous(wanted, live.all().values())} - removing
+    gone = Change(kind="remove", cause="the stage does not hold it any more", downtime="for good")
+    found = {StepId(f"{service}:remove"): gone for service in sorted(filter(None, unknown))}
+    left = [] if wanted else _left(here, live)
+    if left:
+        found[step.id] = Change(kind="remove", cause="the stage is empty: " + ", ".join(left))
+    return found
+
+
+def _left(here: Place, live: Snapshot) -> list[str]:
+    """What an emptied stage gives up beside its services."""
+    gone = prune.claims(live.all()) if here.settings.volumes_go else []
+    found = [f"claim {text(each, 'metadata', 'name')}" for each in gone]
+    return [f"namespace {here.namespace}", *found] if _namespace_goes(here) else found
+
+
+def _namespace_goes(here: Place) -> bool:
+    try:
+        there = here.client.get(NAMESPACE, "", here.namespace)
+        if there is None or going(there) or not prune.is_ours(there, here.plan):
+            return False
+        stay = not here.settings.volumes_go
+        return not prune.holding(here.client, here.plan, here.namespace, claims_stay=stay)
+    except KubernetesError as error:
+        if error.status != _FORBIDDEN:
+            raise
+        return False

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why we did not even try: what is not ours, what is a newer run's, what cannot be changed. Pure.
+
+What the API answers is put into words by `explain`, what becomes of pods by `diagnose`.
+"""
+
+from collections.abc import Sequence
+
+from fleetflow_tasks.errors import Problem
+from fleetflow_tasks.plan.model import Plan, ResolvedService
+from fleetflow_tasks.runtimes.kubernetes.kinds import named
+from fleetflow_tasks.runtimes.kubernetes.manifests import Json
+from fleetflow_tasks.runtimes.kubernetes.objects import items, mapping, text
+from fleetflow_tasks.runtimes.kubernetes.observe import mark
+
+_BY = "app.kubernetes.io/managed-by"
+_HELM = "meta.helm.sh/release-name"
+
+
+def foreign(live: Json) -> Problem:
+    """An object of our name that somebody else made."""
+    kind, name, namespace = live["kind"], text(live, "metadata", "name"), text(live, "metadata", "namespace")
+    return Problem(
+        code=f"foreign-{kind.lower()}",
+        message=f"a {kind} called `{name}` is in namespace `{namespace}` already, and it is not ours",
+        cause=(owner(live),),
+        fix=f"choose another namespace, or remove it if nobody needs it: "
+        f"`kubectl --namespace={namespace} delete {named(kind).plural} {name}`",
+    )
+
+
+def owner(live: Json) -> str:
+    """Whose it is, as far as it says."""
+    theirs, labels = mark(live), mapping(live, "metadata", "labels")
+    if theirs.project:
+        return f"it belongs to stage `{theirs.stage}` of project `{theirs.project}`"
+    if release := text(live, "metadata", "annotations", _HELM):
+        return f"it belongs to Helm release `{release}`"
+    if labels.get(_BY):
+        return f"it is managed by `{labels[_BY]}`"
+    managers = [
+        text(each, "manager") for each in items(live, "metadata", "managedFields") if not each.get("subresource")
+    ]
+    made = ", ".join(f"`{each}`" for each in dict.fromkeys(managers))
+    return f"it was made with {made}" if made else "it has no label of ours"
+
+
+def stale(what: str, found: int, ours: int) -> Problem:
+    return Problem(
+        code="stale",
+        message=f"`{what}` was made by a newer run (generation {found}); this one ({ours}) must not touch it",
+    )
+
+
+def busy(what: str) -> Problem:
+    return Problem(
+        code="busy",
+        message=f"`{what}` changes all the time while it is being deployed",
+        cause=("each time it was looked at, somebody else had changed it before we could",),
+        fix="see who does: `kubectl get --show-managed-fields`",
+    )
+
+
+def fixed(plan: Plan, service: ResolvedService, fields: Sequence[str]) -> Problem:
+    """What the cluster lets nobody change in place."""
+    names = ", ".join(f"`{field}`" for field in fields)
+    other = any("becomes" in field for field in fields)
+    stay = "its claims stay, but it gets others, and begins without their data" if other else "its claims and data stay"
+    return Problem(
+        code="immutable",
+        message=f"`{service.name}` cannot be changed in place: {names}",
+        cause=("a cluster lets nobody change that", f"made anew it is down until it is ready again; {stay}"),
+        fix=f"deploy with `--replace {service.name}`, or take the change back",
+        more=f"flow diff --stage={plan.stage}",
+        place=service.places.get("volumes") or service.places.get(""),
+    )
+
+
+def lost(plan: Plan, service: ResolvedService, namespace: str, fields: Sequence[str]) -> Problem:
+    """What a claim would have to be made anew for: no flag of ours destroys data on the way."""
+    names = ", ".join(f"`{field}`" for field in fields)
+    claims = " ".join(dict.fromkeys(field.partition(":")[0] for field in fields))
+    return Problem(
+        code="claim-immutable",
+        message=f"a claim of `{service.name}` cannot be changed: {names}",
+        cause=("it would have to be made anew, and the data in it would be lost",),
+        fix=f"take the change back, or remove the claim with its data: "
+        f"`kubectl --namespace={namespace} delete pvc {claims}`",
+        more=f"flow diff --stage={plan.stage}",
+        place=service.places.get("volumes") or service.places.get(""),
+    )
+
+
+def terminating(namespace: str) -> Problem:
+    return Problem(
+        code="namespace-terminating",
+        message=f"namespace `{namespace}` is being removed, and is not gone yet",
+        cause=("the cluster first removes everything in it; what has a finalizer may take for ever",),
+        fix=f"see what it waits for: `kubectl get namespace {namespace} -o yaml`",
+    )

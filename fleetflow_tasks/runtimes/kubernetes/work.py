@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Carries a decision out, waits until the new version serves, and turns round where it does not.
+
+The cluster replaces the pods, and keeps the old ones until the new ones are ready wherever they can run side by side. So
+to turn round is to apply again what we owned of each object before: the API's own book-keeping is the manifest of the
+version before, with its marks. What was made for the new version alone goes. The pods of the version before were never
+touched, but where it had to stop first (a volume that one pod at a time may have).
+
+A first version that fails stays as it is, its pods too: there is nothing to go back to, and its state is what a person
+wants to see. The next run mends it. An API that does not answer is no failure of the version: nothing is turned round
+then, and the next attempt goes on.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+import msgspec
+
+from fleetflow_tasks.errors import Problem
+from fleetflow_tasks.plan.model import Plan, ResolvedService
+from fleetflow_tasks.runtimes.base import Attempt, Change, DeployError, Outcome, StaleError
+from fleetflow_tasks.runtimes.kubernetes import explain, waiting
+from fleetflow_tasks.runtimes.kubernetes.apply import Hands
+from fleetflow_tasks.runtimes.kubernetes.client import MANAGER, KubernetesError
+from fleetflow_tasks.runtimes.kubernetes.decide import Claim, Decision, name, newer
+from fleetflow_tasks.runtimes.kubernetes.desired import Desired
+from fleetflow_tasks.runtimes.kubernetes.diagnose import Diagnosis, stuck
+from fleetflow_tasks.runtimes.kubernetes.kinds import JOB, POD, STATEFUL_SET
+from fleetflow_tasks.runtimes.kubernetes.managed import owned
+from fleetflow_tasks.runtimes.kubernetes.manifests import TEMPLATE, Json
+from fleetflow_tasks.runtimes.kubernetes.objects import number, text
+from fleetflow_tasks.runtimes.kubernetes.observe import Key, key, mark
+from fleetflow_tasks.runtimes.kubernetes.place import Place
+from fleetflow_tasks.runtimes.kubernetes.watches import Seen
+from fleetflow_tasks.runtimes.kubernetes.words import stale
+from fleetflow_tasks.runtimes.ready import Broken, Ready, Verdict, Waiting
+
+LINES = 20  # of a container's last output, shown in a problem
+_SPARE = 10.0  # seconds of an attempt kept back for turning round; a fifth of the time where that is less
+
+_PAST = {
+    "create": "started",
+    "update": "updated",
+    "replace": "replaced",
+    "remove": "removed",
+    "start": "started again",
+    "run": "ran",
+    "none": "unchanged",
+}
+_WITH_CAUSE = {"update", "replace", "start"}  # why something that is there is touched is worth a word
+
+
+class Work:
+    """One attempt at one service."""
+
+    def __init__(
+        self,
+        here: Place,
+        service: ResolvedService,
+        desired: Desired,
+        attempt: Attempt,
+        *,
+        hands: Hands,
+        seen: Seen,
+        written: Mapping[Key, Json],
+    ) -> None:
+        """written: what the writes of *hands* are answered with, and before that what was there."""
+        self._client = here.client
+        self._plan = here.plan
+        self._namespace = here.namespace
+        self._service = service
+        self._desired = desired
+        self._attempt = attempt
+        self._hands = hands
+        self._seen = seen
+        self._written = written
+
+    def deployed(self, decision: Decision) -> Outcome:
+        """Raises DeployError, and `Stopped` as `attempt` does."""
+        again = ""
+        try:
+            for operation in decision.forward:
+                self._hands(operation)
+            again = self._taken_up(decision)
+            self._await_ready()
+        except StaleError:
+            raise
+        except DeployError as error:
+            raise self._noted(self._explained(error), decision) from error
+        for delete in decision.after:
+            self._hands(delete)
+        change = Change(kind="start", cause=again) if again else decision.change
+        return Outcome(
+            changed=change.kind != "none",
+            text=f"{_PAST[change.kind]}: {change.cause}" if change.kind in _WITH_CAUSE else _PAST[change.kind],
+            facts={"workload": name(self._desired.workload), "namespace": self._namespace},
+        )
+
+    def _taken_up(self, decision: Decision) -> str:
+        """What was wrong with a version that is as it should be and is given another chance; "" where nothing is.
+
+        It failed in an earlier run, and what it failed for may have been put right outside. What the cluster says of it
+        is from then: with our new mark on it, older words count no more, and new pods are not held back.
+        """
+        if decision.change.kind != "none":
+            self._freed(broken=False)
+            return ""
+        found = waiting.verdict(self._desired, self._looked())
+        if not isinstance(found, Broken):
+            return ""
+        self._hands(Claim(manifest=self._desired.workload))
+        self._freed(broken=True)
+        return found.text
+
+    def _await_ready(self) -> None:
+        answer = self._written.get(key(self._desired.workload), {})
+        generation = number(answer, "metadata", "generation")
+
+        def probe() -> Verdict:
+            return waiting.verdict(self._desired, self._looked(), generation)
+
+        began, spare = time.monotonic(), min(_SPARE, self._service.timeout / 5)
+        deadline = min(self._attempt.deadline - spare, began + self._service.timeout)
+        found = waiting.wait(probe, self._seen, self._attempt, deadline=deadline)
+        if not isinstance(found, Ready):
+            raise DeployError(self._unready(found, time.monotonic() - began))
+
+    def _looked(self) -> waiting.Look:
+        """Raises StaleError where a newer run has taken the service on: what comes of it is that one's affair."""
+        found = waiting.look(self._desired, self._seen, self._written)
+        late = newer([found.workload] if found.workload else [], self._attempt.generation)
+        if late is not None:
+            raise StaleError(stale(name(late), mark(late).generation, self._attempt.generation))
+        return found
+
+    def _freed(self, *, broken: bool) -> None:
+        """Remove pods that the kubelet holds back, and tries again ever more rarely.
+
+        broken: those of this version; else those of others, which a StatefulSet would wait for.
+        """
+        if not broken and self._desired.workload["kind"] != STATEFUL_SET.name:
+            return
+        for pod in stuck(self._seen.objects(POD)):
+            mine = text(pod, "metadata", "labels", TEMPLATE) == self._desired.template
+            if mine == broken:
+                self._hands.removed(pod)
+
+    def _unready(self, found: Verdict, waited: float) -> Problem:
+        seen = self._looked()
+        why = waiting.diagnosis(self._desired, seen)
+        text_ = f"after {waited:.0f} s still {found.text}" if isinstance(found, Waiting) else found.text
+        return unready(self._service, self._plan, text_, why, self._last_lines(why))
+
+    def _last_lines(self, why: Diagnosis | None) -> Sequence[str]:
+        if why is None or not why.wants_logs or not why.pod:
+            return ()
+        for previous in dict.fromkeys((why.previous, False)):
+            with suppress(KubernetesError):
+                log = self._client.pod_log(self._namespace, why.pod, why.container, previous=previous, tail=LINES)
+                with log:
+                    return tuple(line.decode(errors="replace").rstrip() for line in log)[-LINES:]
+        return ()
+
+    def _explained(self, error: DeployError) -> DeployError:
+        if not isinstance(error, KubernetesError):
+            return error
+        problem = explain.problem_of(error, self._plan, self._service, f"deploy `{self._service.name}`")
+        return DeployError(problem, transient=error.transient, retry_after=error.retry_after)
+
+    def _noted(self, error: DeployError, decision: Decision) -> DeployError:
+        """*error*, and what serves now."""
+        if error.transient:
+            return error
+        note = self._turned_round() if decision.serving else self._left()
+        if not note:
+            return error
+        problem = msgspec.structs.replace(error.problem, cause=(*error.problem.cause, note))
+        return DeployError(problem, transient=error.transient, retry_after=error.retry_after)
+
+    def _left(self) -> str:
+        """Of a version that was the first."""
+        if not self._hands.before or self._desired.workload["kind"] == JOB.name:
+            return ""
+        return "there is no version before: what was made stays for you to look at, and the next run mends it"
+
+    def _turned_round(self) -> str:
+        """Put the version before back; what came of it."""
+        before = dict(self._hands.before)
+        try:
+            for where, was in reversed(before.items()):
+                if was is not None:
+                    self._put_back(was)
+                elif where in self._written:
+                    self._hands.removed(self._written[where])
+            if self._desired.workload["kind"] == STATEFUL_SET.name:
+                self._freed(broken=True)
+        except KubernetesError as error:
+            return f"and the version before could not be put back: {error.answer}"
+        went = key(self._desired.workload) in before and _stops_first(self._desired.workload)
+        return "the version before was put back, and starts again" if went else "the version before goes on serving"
+
+    def _put_back(self, was: Json) -> None:
+        mine = owned(was, MANAGER)
+        if mine:
+            self._attempt.report(f"putting {name(was)} back")
+            self._hands.put_back(was, mine)
+
+
+def unready(service: ResolvedService, plan: Plan, why: str, found: Diagnosis | None, lines: Sequence[str]) -> Problem:
+    """It was sent, and did not become ready. why: the last verdict's own words."""
+    head = f"job `{service.name}` failed" if service.job else f"`{service.name}` did not become ready"
+    last = "its last line:" if len(lines) == 1 else f"its last {len(lines)} lines:"
+    shown = (
+        [last, *(f"  {line}" for line in lines)]
+        if lines
+        else ["it wrote nothing"]
+        if found and found.wants_logs
+        else []
+    )
+    return Problem(
+        code=found.code if found else "not-ready",
+        message=f"{head}: {why}",
+        cause=(*(found.cause if found else ()), *shown),
+        fix=found.fix if found else "",
+        more=f"flow logs --stage={plan.stage} {service.name}",
+        place=service.places.get(found.field if found else "") or service.places.get(""),
+    )
+
+
+def _stops_first(workload: Json) -> bool:
+    """Whether the version before had to stop before this one could start."""
+    return workload["kind"] == STATEFUL_SET.name or text(workload, "spec", "strategy", "type") == "Recreate"
