@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Every target stands on a fresh Debian machine with nothing but git, make and python3: scripts/setup brings the rest.
-# A target stops what it started; only `make engine-up` leaves something running, until `make engine-down`.
+# A target stops what it started; only `make engine-up` and `make cluster` leave something running,
+# until `make engine-down` and `make cluster-down`.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak check lint fix bench docs clean engine-up engine-down
+.PHONY: help setup demo demo-kubernetes test soak check lint fix bench docs clean engine-up engine-down cluster cluster-down
 
 BIN := .venv/bin
-SCRIPTS := scripts/paths scripts/setup scripts/engine scripts/images scripts/run scripts/test scripts/demo \
-	bench/peers/compose .ci/run
+SCRIPTS := scripts/paths scripts/setup scripts/engine scripts/cluster scripts/images scripts/run scripts/test scripts/showing \
+	scripts/demo scripts/demo-kubernetes bench/peers/compose bench/peers/helm bench/peers/kubectl .ci/run
 PROGRAMS := $(wildcard examples/shop/images/*/*) examples/shop/images/lib.sh
 
 help: ## show these targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 setup: ## install what is missing: Debian packages, uv, the locked environment in .venv
 	@scripts/setup
@@ -20,9 +21,12 @@ setup: ## install what is missing: Debian packages, uv, the locked environment i
 demo: ## deploy the example shop, here and through two Celery workers, break it, and take it down again
 	@scripts/run scripts/demo
 
-test: ## every test, on a real Redis and a real Docker Engine
+demo-kubernetes: ## the same on a Kubernetes of its own: a real node, roll-outs that nobody notices, claims that stay
+	@scripts/run --cluster node scripts/demo-kubernetes
+
+test: ## every test, on a real Redis, a real Docker Engine and a real Kubernetes
 	@scripts/setup docker-registry
-	@scripts/run scripts/test
+	@scripts/run --cluster node,plane scripts/test
 
 soak: ## break workers, Redis, network and hints under many runs for ten minutes; SECONDS=60 SEED=42
 	@scripts/setup
@@ -44,8 +48,9 @@ fix: ## format, and mend what ruff can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: ## measure beside Docker Compose and Celery's canvas, and many runs at once; QUICK=1 for a short one
+bench: ## measure beside Docker Compose, kubectl, Helm and Celery's canvas, and many runs at once; QUICK=1 for a short one
 	@scripts/run $(BIN)/python bench/docker.py $(if $(QUICK),--quick)
+	@scripts/run --cluster plane $(BIN)/python bench/kubernetes.py $(if $(QUICK),--quick)
 	@$(BIN)/python bench/engine.py $(if $(QUICK),--quick)
 	@$(BIN)/python bench/fleet.py $(if $(QUICK),--quick)
 
@@ -64,3 +69,9 @@ engine-up: ## a Docker Engine that stays: the one that answers, or ours; prints 
 
 engine-down: ## stop our Docker Engine; one that was there before is left alone
 	@scripts/engine down
+
+cluster: ## a Kubernetes that stays, with the images of the examples; says what to export
+	@scripts/run --cluster node scripts/cluster keep node
+
+cluster-down: ## stop our Kubernetes
+	@scripts/cluster down

@@ -208,12 +208,11 @@ def server() -> Iterator[str]:
 
 
 @contextmanager
-def processes(*commands: Sequence[str]) -> Iterator[Sequence[Child]]:
+def processes(*commands: Sequence[str], environ: Mapping[str, str] = {}) -> Iterator[Sequence[Child]]:
     """Each of *commands*, arguments to this Python, as a child while the block runs."""
+    surroundings = {**os.environ, "PYTHONPATH": str(ROOT), **environ}
     children = [
-        subprocess.Popen(
-            [sys.executable, *command], env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL
-        )
+        subprocess.Popen([sys.executable, *command], env=surroundings, stderr=subprocess.DEVNULL)
         for command in commands
     ]
     try:
