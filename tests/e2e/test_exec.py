@@ -7,7 +7,8 @@ import signal
 import socket
 import subprocess
 
-from tests.e2e.conftest import BASE, FLOW, Desk
+from tests.desk import FLOW
+from tests.e2e.conftest import BASE, Desk
 
 SHOP = f"""
 service "api" {{ image "{BASE}"; command "nc" "-ll" "-p" "80" "-e" "echo" "hello"; docker {{ init #true }}; port container=80 }}

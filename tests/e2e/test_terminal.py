@@ -8,7 +8,8 @@ import subprocess
 import termios
 from collections.abc import Iterator
 
-from tests.e2e.conftest import BASE, FLOW, Desk
+from tests.desk import FLOW
+from tests.e2e.conftest import BASE, Desk
 
 TWO = f"""
 service "db" {{ image "{BASE}"; command "sleep" "1000"; docker {{ init #true }} }}

@@ -11,11 +11,9 @@ from pathlib import Path
 import pytest
 
 from fleetflow_tasks.runtimes.kubernetes import kinds
-from tests.e2e.conftest import BASE, Desk, desk
+from tests.desk import BASE, Desk, state_folder
 
 from .conftest import Cluster
-
-__all__ = ["desk"]
 
 SHOP = f"""
 service "api" {{
@@ -32,11 +30,16 @@ stage "stg" {{ runtime "kubernetes"; service "api"; service "db" }}
 
 
 @pytest.fixture
-def shop(desk: Desk, node: Cluster) -> Iterator[Desk]:
-    """Deployed, and gone with the test."""
-    desk.environ |= {"KUBECONFIG": str(node.kubeconfig), "FLEETFLOW_WAIT_IMAGE": BASE}
-    desk.write(SHOP)
-    yield desk
+def shop(node: Cluster, tmp_path: Path) -> Iterator[Desk]:
+    """Somebody's place of work with the shop in it; what becomes of it goes with the test."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    with state_folder() as state:
+        desk = Desk(folder, state)
+        desk.environ |= {"KUBECONFIG": str(node.kubeconfig), "FLEETFLOW_WAIT_IMAGE": BASE}
+        desk.write(SHOP)
+        yield desk
+        desk.close()
     node.removed(f"{desk.project}-stg")
 
 
@@ -69,6 +72,64 @@ def test_a_stage_is_looked_at_and_reached_into(shop: Desk, node: Cluster) -> Non
     assert nobody.code == 4, nobody
     assert "service `api` has no pod `3`" in nobody.err
     assert (before.out, before.err) == ("", "nothing that ran before a restart is known\n")
+
+
+def test_a_change_of_the_environment_is_told_by_its_variables_and_never_by_a_secret_s_value(shop: Desk) -> None:
+    one = 'environment { LOG "info"; OLD "x" }; secrets { TOKEN env="TOKEN"; KEPT env="KEPT" }'
+    two = 'environment { LOG "debug"; NEW "y" }; secrets { TOKEN env="TOKEN"; KEPT env="KEPT" }'
+    text = f"""
+    service "api" {{ image "{BASE}"; command "sleep" "1000"; %s }}
+    stage "stg" {{ runtime "kubernetes"; service "api" }}
+    """
+    shop.environ |= {"TOKEN": "canary-1", "KEPT": "canary-2"}
+    shop.write(text % one)
+    up = shop.flow("up", "-q")
+    assert up.code == 0, up
+    shop.write(text % two)
+
+    result = shop.flow("diff", TOKEN="canary-3")
+
+    assert result.out.splitlines() == [
+        "replace api: environment changed",
+        "  environment.LOG",
+        "    - info",
+        "    + debug",
+        "  environment.NEW",
+        "    + y",
+        "  environment.OLD",
+        "    - x",
+        "  environment.TOKEN",
+        "    ~ [hidden], changed",
+        "",
+        "diff: 1 to replace",
+    ]
+    assert "canary" not in result.out + result.err
+
+
+def test_a_field_that_another_tool_has_set_is_taken_over_only_with_leave(shop: Desk, node: Cluster) -> None:
+    shop.write(SHOP.replace("replicas 2", "replicas 1").replace('depends_on "db"', ""))
+    assert shop.flow("up", "-q").code == 0
+    namespace = f"{shop.project}-stg"
+    theirs = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "db"},
+        "spec": {
+            "template": {"spec": {"containers": [{"name": "db", "args": ["nc", "-ll", "-p", "5433", "-e", "cat"]}]}}
+        },
+    }
+    node.client.apply(kinds.DEPLOYMENT, namespace, theirs, force=True, manager="helm")
+
+    refused = shop.flow("up")
+    taken = shop.flow("up", "-q", "--force-conflicts")
+
+    assert refused.code == 1, refused
+    assert "helm" in refused.out + refused.err
+    assert "--force-conflicts" in refused.out + refused.err
+    assert taken.code == 0, taken
+    found = node.client.get(kinds.DEPLOYMENT, namespace, "db")
+    assert found is not None
+    assert found["spec"]["template"]["spec"]["containers"][0]["args"] == ["nc", "-ll", "-p", "5432", "-e", "cat"]
 
 
 def split(names: list[str]) -> list[tuple[str, str]]:

@@ -156,6 +156,10 @@ def test_a_first_version_that_fails_stays_to_be_looked_at_and_the_next_run_mends
 
     assert "there is no version before" in error.problem.cause[-1]
     assert stage.names(DEPLOYMENT) == ["api"]
+    again = stage.fails(service("api", "scripted/pull-not-found:8", ports=PORT))
+    assert again.problem.cause[-1] == "the version before was put back; it did not serve either"
+    same = stage.fails(service("api", "scripted/pull-not-found:9", ports=PORT))
+    assert "the version before" not in "".join(same.problem.cause)
     assert "api:deploy" in {key for key, outcome in stage.up(service("api", ports=PORT)).items() if outcome.changed}
 
 
@@ -297,6 +301,23 @@ def test_a_claim_that_grows_is_grown_under_its_running_pod(stage: Stage, plane: 
     assert stage.get(CLAIM, "data-db-0")["spec"]["resources"]["requests"]["storage"] == "2Gi"
     assert [each["metadata"]["uid"] for each in stage.pods("db")] == [pod]
     assert stage.changes(larger) == {}
+    plane.client.delete(STORAGE_CLASS, "", name, uid=made["metadata"]["uid"], propagation="Background")
+
+
+def test_a_version_that_fails_with_a_grown_claim_gives_its_place_back(stage: Stage, plane: Cluster, name: str) -> None:
+    growing: dict[str, Any] = {"kind": "StorageClass", "apiVersion": STORAGE_CLASS.api, "metadata": {"name": name}}
+    growing |= {"provisioner": "kubernetes.io/host-path", "allowVolumeExpansion": True}
+    made = plane.client.create(STORAGE_CLASS, "", growing)
+    options = {"storage_class": name}
+    stage.up(service("db", volumes=DATA, options=options))
+    larger = (Volume(source="data", target="/data", size=2 << 30),)
+
+    error = stage.fails(service("db", "scripted/pull-not-found:1", volumes=larger, options=options))
+
+    assert error.problem.cause[-1] == "the version before was put back, and starts again"
+    templates = stage.get(STATEFUL_SET, "db")["spec"]["volumeClaimTemplates"]
+    assert templates[0]["spec"]["resources"]["requests"]["storage"] == "1Gi"
+    assert stage.changes(service("db", volumes=DATA, options=options)) == {}
     plane.client.delete(STORAGE_CLASS, "", name, uid=made["metadata"]["uid"], propagation="Background")
 
 

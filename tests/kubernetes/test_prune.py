@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from fleetflow_tasks.config.model import Port, ProjectName, Secret, ServiceName, Volume
 from fleetflow_tasks.plan.model import Plan
@@ -195,6 +196,21 @@ def test_what_was_tidied_away_under_a_run_is_made_again(stage: Stage) -> None:
     done(stage.runtime, plan, plan.step(_id("api:deploy")), second)
 
     assert stage.variables("api") == {"A": "1"}
+
+
+def test_what_would_go_is_told_before_it_goes(stage: Stage) -> None:
+    stage.up(service("db", volumes=DATA), service("web"))
+    removing = stage.plan(service("db", volumes=DATA))
+    removing = replace(removing, steps=(step("web:remove", "remove", ServiceName("web")), *removing.steps))
+
+    assert stage.changes(service("db", volumes=DATA)) == {"web:remove": "remove: the stage does not hold it any more"}
+    assert stage.runtime.diff(removing)[_id("web:remove")].cause == "asked for"
+    gone = {f"{name}:remove": "remove: the stage does not hold it any more" for name in ("db", "web")}
+    assert stage.changes() == gone  # the namespace has to stay for the claim
+    assert stage.changes(volumes="remove") == {
+        **gone,
+        "stage:prune": f"remove: the stage is empty: namespace {stage.namespace}, claim data-db-0",
+    }
 
 
 def test_an_older_run_prunes_nothing_of_a_newer_one(stage: Stage) -> None:

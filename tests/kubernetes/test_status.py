@@ -100,7 +100,7 @@ def test_a_change_names_its_fields_and_its_downtime(stage: Stage) -> None:
         "image changed: scripted/ready:0ms -> scripted/ready:1ms",
         "none",
     )
-    assert [field.field for field in api.fields] == ["environment", "image"]
+    assert [field.field for field in api.fields] == ["environment.A", "image"]
     assert (db.kind, db.cause) == ("replace", "command changed")
     assert db.downtime == "~10 s: one at a time, its volume can be mounted once"
 

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 
 from fleetflow_tasks.config.model import Port, ProjectName
 from fleetflow_tasks.runtimes.base import DeployError, Outcome
@@ -28,6 +27,15 @@ def stage(plane: Cluster, line: Front, name: str, tmp_path: Path) -> Iterator[St
     yield Stage(runtime, plane, ProjectName(name))
     runtime.close()
     swept(plane, name)
+
+
+@pytest.fixture
+def real(node: Cluster, name: str) -> Iterator[Stage]:
+    """On a node that runs containers."""
+    runtime = KubernetesRuntime(node.environ)
+    yield Stage(runtime, node, ProjectName(name))
+    runtime.close()
+    swept(node, name)
 
 
 def test_an_answer_that_is_lost_is_a_failure_that_passes_and_the_work_is_found_done(stage: Stage, line: Front) -> None:
@@ -124,33 +132,25 @@ def test_many_steps_at_once_share_one_picture_and_one_watch(stage: Stage, line: 
     assert len(stage.names(CONFIG_MAP)) == 21
 
 
-def test_a_first_version_that_failed_for_what_was_then_mended_outside_is_given_another_chance(
-    node: Cluster, name: str
-) -> None:
-    runtime = KubernetesRuntime(node.environ)
-    stage = Stage(runtime, node, ProjectName(name))
-    sleeper = service("api", "fleetflow/base:1", command=("/bin/sleep", "100"), secret_refs={"KEY": "keys/key"})
-    wanting = replace(sleeper, options={"stop_grace": 0})
-    problem = stage.fails(wanting).problem
+def test_a_first_version_that_failed_for_what_was_then_mended_outside_is_given_another_chance(real: Stage) -> None:
+    sleep = ("/bin/sleep", "100")
+    wanting = service(
+        "api", "fleetflow/base:1", command=sleep, secret_refs={"KEY": "keys/key"}, options={"stop_grace": 0}
+    )
+    problem = real.fails(wanting).problem
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"}, "stringData": {"key": "1"}}
-    node.client.create(SECRET, stage.namespace, secret)
+    real.cluster.client.create(SECRET, real.namespace, secret)
 
-    outcome = stage.up(wanting)["api:deploy"]
+    outcome = real.up(wanting)["api:deploy"]
 
     assert "keys" in problem.message
     assert outcome.text.startswith("started again: ")
-    runtime.close()
-    swept(node, name)
 
 
-def test_the_last_words_of_what_failed_are_told(node: Cluster, name: str) -> None:
-    runtime = KubernetesRuntime(node.environ)
-    stage = Stage(runtime, node, ProjectName(name))
+def test_the_last_words_of_what_failed_are_told(real: Stage) -> None:
     job = service("seed", "fleetflow/base:1", command=("/bin/sh", "-c", "echo no table; exit 3"), job=True)
 
-    problem = stage.fails(job).problem
+    problem = real.fails(job).problem
 
     assert problem.message.startswith("job `seed` failed: ")
     assert problem.cause[-2:] == ("its last line:", "  no table")
-    runtime.close()
-    swept(node, name)

@@ -21,7 +21,7 @@ from fleetflow_tasks.runtimes.base import Attempt, DeployError, StaleError
 from fleetflow_tasks.runtimes.kubernetes.client import MANAGER, Client, KubernetesError
 from fleetflow_tasks.runtimes.kubernetes.decide import Claim, Delete, Grow, Make, Operation, Write, name, newer, unfit
 from fleetflow_tasks.runtimes.kubernetes.desired import stamped
-from fleetflow_tasks.runtimes.kubernetes.kinds import CLAIM, HPA, WORKLOADS, named
+from fleetflow_tasks.runtimes.kubernetes.kinds import CLAIM, HPA, STATEFUL_SET, WORKLOADS, named
 from fleetflow_tasks.runtimes.kubernetes.managed import owners
 from fleetflow_tasks.runtimes.kubernetes.manifests import Json
 from fleetflow_tasks.runtimes.kubernetes.objects import at, items, mapping
@@ -35,6 +35,7 @@ _AGAIN = 0.2  # seconds between two looks at what is on its way out
 _CONTROL_PLANE = "kube-"  # its managers write what is theirs: status, revisions, the scale that an autoscaler wants
 _SCALERS = (REPLICAS, "kube-controller-manager")
 _WAITED = frozenset(kind.name for kind in WORKLOADS)  # what has made pods, and is gone when these are
+_REFUSED = 422
 _MANAGER = re.compile(r'conflict with "([^"]+)"')
 
 Gone = Callable[[Json], None]  # waits until an object, and what it made, is gone
@@ -96,15 +97,8 @@ class Hands:
         if live is None:
             self._snapshot.drop(found)
             return False
-        self.before.setdefault(key(live), live)
-        self._client.delete(
-            named(live["kind"]),
-            self._namespace,
-            live["metadata"]["name"],
-            uid=live["metadata"]["uid"],
-            propagation="Orphan" if alone else "Foreground" if live["kind"] in _WAITED else "Background",
-        )
-        self._snapshot.drop(live)
+        self.before.setdefault(key(live), as_entitled(live))
+        self._deleted(live, alone=alone)
         return True
 
     def rehearse(self, manifest: Json) -> None:
@@ -118,29 +112,43 @@ class Hands:
                 rehearsed(self._client, self._namespace, manifest, force=self._forced(live))
             return live
 
-        self._again(manifest, step, make=False)
+        self._again(manifest, step)
 
     def put_back(self, was: Json, manifest: Json) -> None:
-        """*manifest*, what we owned of *was*, is applied again with the marks of its own run."""
-        for _ in range(TRIES):
-            live = self._looked(was)
+        """*manifest*, what we owned of *was*, is applied again with the marks of its own run; made again where it has to be."""
+
+        def step(live: Json) -> Json | None:
+            if entries := entitled(live):
+                self._entitle(live, entries)
+                return None
             try:
-                if live is None:
-                    answer = self._client.create(named(was["kind"]), self._namespace, manifest)
-                else:
-                    answer = self._applied(manifest, live)
+                return self._applied(manifest, live)
             except KubernetesError as error:
-                if not _moved(error):
+                if error.status != _REFUSED or was["kind"] != STATEFUL_SET.name:
                     raise
-            else:
-                self._heard(answer)
-                return
+                self._deleted(live, alone=True)  # it was made anew for what cannot be changed in place
+                return None
+
+        self._again(manifest, step, make=lambda: self._sent(manifest))
+
+    def _deleted(self, live: Json, *, alone: bool) -> None:
+        self._client.delete(
+            named(live["kind"]),
+            self._namespace,
+            live["metadata"]["name"],
+            uid=live["metadata"]["uid"],
+            propagation="Orphan" if alone else "Foreground" if live["kind"] in _WAITED else "Background",
+        )
+        self._snapshot.drop(live)
 
     def _made(self, manifest: Json) -> bool:
         """False: there is one of its name already."""
+        return self._sent(self._stamped(manifest))
+
+    def _sent(self, manifest: Json) -> bool:
         self._attempt.checkpoint()
         try:
-            made = self._client.create(named(manifest["kind"]), self._namespace, self._stamped(manifest))
+            made = self._client.create(named(manifest["kind"]), self._namespace, manifest)
         except KubernetesError as error:
             if error.reason != "AlreadyExists":
                 raise
@@ -150,7 +158,7 @@ class Hands:
         return True
 
     def _brought(self, manifest: Json) -> None:
-        self._again(manifest, lambda live: self._step(manifest, live))
+        self._again(manifest, lambda live: self._step(manifest, live), make=lambda: self._made(manifest))
 
     def _claimed(self, manifest: Json) -> None:
         """What an earlier run prepared and did not use is ours now, so that its tidying does not take it from us."""
@@ -160,10 +168,15 @@ class Hands:
                 return live
             return self._applied(self._stamped(manifest), live, force=True)
 
-        self._again(manifest, claim)
+        self._again(manifest, claim, make=lambda: self._made(manifest))
 
-    def _again(self, manifest: Json, step: Callable[[Json], Json | None], *, make: bool = True) -> None:
-        """*step* by step, each upon a fresh look, until it answers with what came of it. make: where nothing is there."""
+    def _again(
+        self, manifest: Json, step: Callable[[Json], Json | None], *, make: Callable[[], bool] = lambda: True
+    ) -> None:
+        """*step* by step, each upon a fresh look, until it answers with what came of it.
+
+        make: called where nothing is there; False: something is there by now.
+        """
         tries = 0
         while tries < TRIES:
             live = self._looked(manifest)
@@ -172,7 +185,7 @@ class Hands:
                 self._attempt.sleep(_AGAIN)
                 continue
             try:
-                if live is None and (not make or self._made(manifest)):
+                if live is None and make():
                     return
                 answer = step(live) if live is not None else None
             except KubernetesError as error:

@@ -11,7 +11,7 @@ import msgspec
 from fleetflow_tasks.config.model import Data
 from fleetflow_tasks.plan.model import ResolvedService, Step, StepId
 from fleetflow_tasks.runtimes.base import Change, FieldChange
-from fleetflow_tasks.runtimes.kubernetes import explain, prune
+from fleetflow_tasks.runtimes.kubernetes import contents, explain, prune
 from fleetflow_tasks.runtimes.kubernetes.apply import as_entitled, entitled, rehearsed
 from fleetflow_tasks.runtimes.kubernetes.client import KubernetesError
 from fleetflow_tasks.runtimes.kubernetes.decide import Decision, Write, decide, superfluous
@@ -54,6 +54,8 @@ def _change(here: Place, service: ResolvedService, live: Objects) -> Change:
     fields = tuple(field for each in seen for field in each.fields)
     if not fields and _only_marks(decision, live):
         return Change(kind="none")
+    there = live.get(key(wanted.workload), {})
+    fields = contents.spelled(here.client, here.namespace, wanted, there, fields)
     refusals = [each.refusal for each in seen if each.refusal]
     return msgspec.structs.replace(change, fields=fields, cause="; ".join([_named(change.cause, fields), *refusals]))
 

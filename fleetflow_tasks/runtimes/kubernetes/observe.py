@@ -27,7 +27,7 @@ Objects = Mapping[Key, Json]
 
 LISTED = tuple(kind for kind in MADE if kind.namespaced)
 NAMED_BY_CONTENT = frozenset({CONFIG_MAP.name, SECRET.name})  # what they hold never changes, and may be secret
-KEPT = 20_000  # objects of all pictures that are kept, some 100 MB
+KEPT, RUNS = 20_000, 256  # objects of all pictures that are kept, some 100 MB; and of how many runs
 
 
 def mark(found: Json) -> Mark:
@@ -146,7 +146,7 @@ class Snapshots:
         with self._lock:
             self._kept[name] = made
             held = sum(map(len, self._kept.values()))
-            while held > KEPT and len(self._kept) > 1:
+            while (held > KEPT or len(self._kept) > RUNS) and len(self._kept) > 1:
                 _, dropped = self._kept.popitem(last=False)
                 held -= len(dropped)
 

@@ -75,6 +75,7 @@ class Work:
         self._hands = hands
         self._seen = seen
         self._written = written
+        self._served = any(number(each, "status", "readyReplicas") for each in written.values())
 
     def deployed(self, decision: Decision) -> Outcome:
         """Raises DeployError, and `Stopped` as `attempt` does."""
@@ -172,6 +173,8 @@ class Work:
         """*error*, and what serves now."""
         if error.transient:
             return error
+        if decision.change.kind == "none":
+            return error  # it is the version before
         note = self._turned_round() if decision.serving else self._left()
         if not note:
             return error
@@ -197,6 +200,8 @@ class Work:
                 self._freed(broken=True)
         except KubernetesError as error:
             return f"and the version before could not be put back: {error.answer}"
+        if not self._served:
+            return "the version before was put back; it did not serve either"
         went = key(self._desired.workload) in before and _stops_first(self._desired.workload)
         return "the version before was put back, and starts again" if went else "the version before goes on serving"
 

@@ -274,7 +274,7 @@ def test_a_played_container_that_never_ran_has_no_log_and_the_kubelet_s_words_sa
 
 def test_a_pod_that_is_deleted_goes_and_a_deaf_one_only_after_its_grace(plane: Cluster, plane_namespace: str) -> None:
     for name, image in {"polite": "scripted/ready", "deaf": "scripted/deaf"}.items():
-        make(plane, plane_namespace, POD, name, {**running(image), "terminationGracePeriodSeconds": 20})
+        make(plane, plane_namespace, POD, name, {**running(image), "terminationGracePeriodSeconds": 10})
     pods = ["deaf", "polite"]
     eventually(lambda: all(container(status(plane, plane_namespace, POD, name)).get("ready") for name in pods), SOON)
 
@@ -284,7 +284,7 @@ def test_a_pod_that_is_deleted_goes_and_a_deaf_one_only_after_its_grace(plane: C
     def left() -> Sequence[str]:
         return [each["metadata"]["name"] for each in plane.client.list(POD, plane_namespace).items]
 
-    eventually(lambda: left() == ["deaf"], 15)
+    eventually(lambda: left() == ["deaf"], 9)
     eventually(lambda: left() == [], SOON)
 
 

@@ -32,18 +32,23 @@ func (it *cluster) startControlPlane(ctx context.Context) error {
 	return it.createDefaults(ctx)
 }
 
+// etcd asks nobody who they are, and whoever writes to it is the master of the cluster and of the machine: so it has a
+// socket that only root may use. It is alone, but insists on an address for others like it.
 func (it *cluster) startEtcd(ctx context.Context) error {
-	clients, peers := "http://"+it.local("etcd"), "http://"+it.local("etcd-peer")
+	nobody := "http://127.0.0.1:1"
 	return it.component(ctx, "etcd",
 		"--data-dir="+it.path("etcd"), "--unsafe-no-fsync", "--log-level=warn",
-		"--listen-client-urls="+clients, "--advertise-client-urls="+clients,
-		"--listen-peer-urls="+peers, "--initial-advertise-peer-urls="+peers, "--initial-cluster=default="+peers,
+		"--listen-client-urls="+it.etcd(), "--advertise-client-urls="+nobody,
+		"--listen-peer-urls=unix://"+it.path("p.sock"),
+		"--initial-advertise-peer-urls="+nobody, "--initial-cluster=default="+nobody,
 	)
 }
 
+func (it *cluster) etcd() string { return "unix://" + it.path("e.sock") }
+
 func (it *cluster) startApiserver(ctx context.Context) error {
 	flags := []string{
-		"--etcd-servers=http://" + it.local("etcd"),
+		"--etcd-servers=" + it.etcd(),
 		"--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", it.ports["kube-apiserver"]),
 		"--cert-dir=" + it.path("pki"), "--client-ca-file=" + it.path("pki", "ca.crt"),
 		"--tls-cert-file=" + it.path("pki", "serving-apiserver.crt"),

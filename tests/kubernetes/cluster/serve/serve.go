@@ -99,7 +99,7 @@ func (it *cluster) prepare() error {
 	if err := os.Chmod(it.path("claims"), 0o755); err != nil {
 		return err
 	}
-	names := []string{"etcd", "etcd-peer", "kube-apiserver", "kubelet", "coredns", "coredns-ready"}
+	names := []string{"kube-apiserver", "kubelet", "coredns", "coredns-ready"}
 	if it.ports, err = freePorts(names); err != nil {
 		return err
 	}

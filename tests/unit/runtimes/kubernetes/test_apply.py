@@ -8,7 +8,7 @@ from fleetflow_tasks.runtimes.kubernetes.words import busy, fixed, foreign, lost
 
 from .made import plan, service
 
-REPLICAS = {"f:spec": {"f:replicas": {}}}
+REPLICAS: dict[str, Any] = {"f:spec": {"f:replicas": {}}}
 
 
 def owned(*entries: tuple[str, str, dict[str, Any]], generation: str = "1", **fields: Any) -> dict[str, Any]:
@@ -60,7 +60,8 @@ def test_of_what_an_earlier_tool_made_all_is_taken_over_but_what_the_cluster_its
 
 def test_the_number_of_pods_is_held_under_another_name_before_we_let_go_of_it() -> None:
     scaled = owned(("fleetflow", "Apply", REPLICAS), spec={"replicas": 3})
-    silent, saying = {"spec": {}}, {"spec": {"replicas": 2}}
+    silent: dict[str, Any] = {"spec": {}}
+    saying = {"spec": {"replicas": 2}}
 
     assert handed_over(silent, scaled) == {
         "apiVersion": "apps/v1",
