@@ -161,7 +161,7 @@ class TestOnANode(KubernetesContract):
 
     def service(self, name: str, content: Content) -> ResolvedService:
         commands = {
-            "broken": ("/bin/sh", "-c", "echo no; exit 3"),
+            "broken": ("/bin/nothing",),
             "job": ("/bin/true",),
             "other job": ("/bin/true", "2"),
         }

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from fleetflow_tasks.config.model import Ingress, Port, ProjectName, Scaling, Secret, ServiceName, Volume
-from fleetflow_tasks.errors import FleetFlowError
+from fleetflow_tasks.errors import Problem, UnavailableError
 from fleetflow_tasks.plan.model import ResolvedService
-from fleetflow_tasks.runtimes.base import LogOptions
+from fleetflow_tasks.runtimes.base import DeployError, LogOptions
 from fleetflow_tasks.runtimes.kubernetes.kinds import CLAIM
 from fleetflow_tasks.runtimes.kubernetes.rights import NEEDS
 from fleetflow_tasks.runtimes.kubernetes.runtime import KubernetesRuntime
@@ -135,18 +135,24 @@ def test_one_right_less_is_told_by_name(begun: Begun, missing: Right) -> None:
     group, resource, verb = missing
     life = begun(without=missing)
 
-    with pytest.raises(FleetFlowError) as refused:
-        life.lived(*ASKED_BY.get(resource, ("web",)))
+    said = _refused(lambda: life.lived(*ASKED_BY.get(resource, ("web",))))
 
-    assert f"may not {verb} {resource} in namespace `{life.stage.namespace}`" in refused.value.problems[0].message
-    assert f'{{apiGroups: ["{group}"], resources: ["{resource}"], verbs: ["{verb}"]}}' in refused.value.problems[0].fix
+    assert f"may not {verb} {resource} in namespace `{life.stage.namespace}`" in said.message
+    assert f'{{apiGroups: ["{group}"], resources: ["{resource}"], verbs: ["{verb}"]}}' in said.fix
 
 
 def test_a_load_balancer_that_may_not_be_watched_is_told_by_name(begun: Begun) -> None:
     life = begun(without=("", "services", "watch"))
     balanced = service("web", ports=(Port(container=80),), options={"service_type": "LoadBalancer"})
 
-    with pytest.raises(FleetFlowError) as refused:
-        life.stage.up(balanced, **life.where)
+    said = _refused(lambda: life.stage.up(balanced, **life.where))
 
-    assert "may not watch services in namespace" in refused.value.problems[0].message
+    assert "may not watch services in namespace" in said.message
+
+
+def _refused(life: Callable[[], object]) -> Problem:
+    """By a step, or by a question beside a run."""
+    with pytest.raises((DeployError, UnavailableError)) as refused:
+        life()
+    error = refused.value
+    return error.problem if isinstance(error, DeployError) else error.problems[0]

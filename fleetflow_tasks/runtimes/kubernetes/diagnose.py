@@ -326,7 +326,7 @@ def _ran(pod: Pod, container: Container, events: Sequence[Event], now: datetime)
     if ended and ended.reason in crashes.UNSTARTABLE:
         return crashes.unstarted(container, ended.message, ended.reason, since=ended.at, now=now)
     if ended and not (container.init and ended.exit == 0) and not (ended.exit == 0 and not pod.restarted):
-        alive = next((unhealthy.failure(said) for said in checks if unhealthy.kind(said) in unhealthy.ENDING), None)
+        alive = next((unhealthy.failure(said) for said in checks if unhealthy.ends(said)), None)
         found = crashes.crashed(container, ended, restarted=pod.restarted, unhealthy=alive if ended.exit else None)
         return found if container.state != "running" else msgspec.structs.replace(found, fatal=False)
     if container.state == "running" and not container.ready and checks and not container.init:

@@ -252,8 +252,8 @@ class KubernetesRuntime:
 
     def _emptied(self, here: Place, known: Snapshot, live: Objects, attempt: Attempt) -> Outcome:
         texts = self._removed(here, known, self._going(here, live), attempt)
-        services = sorted({mark(each).service or "" for each in live.values()} - {""})
-        said = [f"removed {', '.join(services)}"] if texts and services else []
+        services = sorted({mark(each).service or "" for each in removable(live.values())} - {""})
+        said = [f"removed {', '.join(services)}"] if services else []
         claims = [text(each, "metadata", "name") for each in prune.claims(live)]
         if claims:
             said.append(f"{'removed' if here.settings.volumes_go else 'kept'} {_counted(claims)}")

@@ -8,19 +8,24 @@ import re
 
 from fleetflow_tasks.runtimes.kubernetes.diagnosis import one_line
 
-ENDING = frozenset({"Liveness", "Startup"})  # checks whose failure ends the container
+_ENDING = frozenset({"Liveness", "Startup"})  # checks whose failure ends the container
 
-_SAID = re.compile(r"(?P<kind>\w+) probe (?:failed: |errored and resulted in \w+ state: )(?P<words>.*)", re.DOTALL)
+_SAID = re.compile(
+    r"(?P<kind>\w+) probe (?:(?P<failed>failed: )|errored and resulted in \w+ state: )(?P<words>.*)", re.DOTALL
+)
 _STATUS = re.compile(r"HTTP probe failed with statuscode: (\d+)")
 _ADDRESS = re.compile(r'Get "https?://[^/"]*?(?P<port>:\d+)(?P<path>/[^"]*)?": ')
 _DIAL = re.compile(r"dial tcp \S*:(?P<port>\d+)")
 _LATE = ("deadline exceeded", "timeout", "timed out")
 
 
-def kind(message: str) -> str:
-    """Liveness, Readiness, Startup; "" where it is no check's message."""
+def ends(message: str) -> bool:
+    """Whether such a failure ends the container, as often as it is allowed to happen.
+
+    The kubelet counts no check that it could not make ("errored"): most often the container had just ended by itself.
+    """
     found = _SAID.match(message)
-    return found["kind"] if found else ""
+    return found is not None and found["kind"] in _ENDING and found["failed"] is not None
 
 
 def failure(message: str) -> str:

@@ -313,6 +313,15 @@ def test_a_container_that_is_ended_for_its_check_is_told_so() -> None:
     assert told(diagnosis(crashing(0, 0), events=[check])) == "ended: it ends by itself, with exit code 0; told later"
 
 
+def test_a_check_that_could_not_be_made_since_the_container_had_ended_is_not_why_it_ended() -> None:
+    words = "rpc error: code = NotFound desc = failed to exec in container: failed to load task: no running task found"
+    late = event("Unhealthy", f"Liveness probe errored and resulted in unknown state: {words}", inside="api")
+
+    assert told(diagnosis(crashing(3, 3), events=[late])) == (
+        "crashed: it crashes again and again (3 restarts): it ended with exit code 3; fatal"
+    )
+
+
 def test_a_pod_that_serves_is_not_asked_about_its_past() -> None:
     once = pod(ready=True, status={"containerStatuses": [container(ready=True, restartCount=7, lastState=ended(1))]})
 
