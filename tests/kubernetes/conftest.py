@@ -5,9 +5,12 @@ Each test has a namespace of its own there, which is removed whatever happened. 
 the cluster's administrator and past our runtime; `environ` of a cluster is what a runtime under test is given.
 """
 
+import fcntl
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -60,6 +63,35 @@ def node() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def plane() -> Iterator[Cluster]:
     yield from _cluster("FLEETFLOW_TEST_PLANE", "plane")
+
+
+@pytest.fixture
+def alone() -> None:
+    """For a test that kills a part of the node: no other test is there meanwhile."""
+
+
+@pytest.fixture(autouse=True)
+def _in_turn(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tests share the node, also across processes; who asks to be alone waits for the others, and they for him."""
+    if "node" not in request.fixturenames:
+        yield
+        return
+    with _locked(fcntl.LOCK_EX if "alone" in request.fixturenames else fcntl.LOCK_SH):
+        yield
+
+
+@contextmanager
+def _locked(how: int) -> Iterator[None]:
+    """Through a door that one at a time may stand in, so that nobody overtakes who waits to be alone."""
+    folder = Path(tempfile.gettempdir())
+    with (
+        (folder / f"fleetflow-node-{os.getuid()}.door").open("w") as door,
+        (folder / f"fleetflow-node-{os.getuid()}.use").open("w") as use,
+    ):
+        fcntl.flock(door, fcntl.LOCK_EX)
+        fcntl.flock(use, how)
+        fcntl.flock(door, fcntl.LOCK_UN)
+        yield
 
 
 @pytest.fixture

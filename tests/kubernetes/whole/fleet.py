@@ -31,7 +31,7 @@ QUOTA = Kind(name="ResourceQuota", plural="resourcequotas")
 QUICK = 'healthcheck { test "CMD" "true"; interval 1 }; kubernetes { stop_grace 1 }'
 
 _CHANGES = (  # what differs from run to run
-    (r"\d+(\.\d+)?s\b", "Ns"),
+    (r"(?<![\w-])(\d+m )?\d+(\.\d+)?s\b", "Ns"),
     (r"(pod )?(?<![\w-])([a-z][a-z0-9-]*?)(-[a-f0-9]{8,10})?-[bcdfghjklmnpqrstvwxz2456789]{5}\b", r"\1\2-…"),
 )
 
@@ -105,14 +105,15 @@ class Fleet(Desk):
         found = self.get(kind, name)
         self.cluster.client.delete(kind, self.namespace, name, uid=found["metadata"]["uid"], propagation="Background")
 
-    def ask(self, method: str, kind: Kind, name: str, part: str, body: Mapping[str, Any]) -> Any:
+    def ask(self, method: str, kind: Kind, name: str, part: str, body: Mapping[str, Any], *, manager: str = "") -> Any:
         """Of a subresource, or with a verb that our client does not have."""
         answer = self.cluster.client.line.ask(
             f"{part or method} {name}",
             method,
             path(kind, self.namespace, name) + (f"/{part}" if part else ""),
             body=msgspec.json.encode(body),
-            **({"content": "application/merge-patch+json"} if method == "PATCH" else {}),
+            query=[("fieldManager", manager)] if manager else [],
+            content="application/merge-patch+json" if method == "PATCH" else "application/json",
         )
         return msgspec.json.decode(answer)
 

@@ -105,15 +105,15 @@ def taken(node: Cluster, manifest: Any, namespace: str) -> str:
 
 def test_rendered_manifests_are_taken_by_the_server(fleet: Fleet, apply: Callable[[Path, str], list[str]]) -> None:
     fleet.write(
-        service("web", more=f'{PORT}; replicas 2; environment {{ A "1" }}; ingress "shop.example.org"')
+        service("web", more=f'{PORT}; replicas 2; environment {{ A "1" }}; ingress host="shop.example.org"')
         + service(
             "auto", more='scaling min=1 max=3; resources { cpu "10m" }; kubernetes { service_account create=#true }'
         )
-        + service("db", more=f'{ROWS}; {PORT}; secrets {{ TOKEN "a word" }}')
+        + service("db", more=f'{ROWS}; {PORT}; secrets {{ TOKEN env="TOKEN" }}')
         + f'service "migrate" {{ image "{BASE}"; job #true; command "true"; depends_on "db" }}\n'
     )
 
-    rendered = fleet.flow("render", "-o", "manifests")
+    rendered = fleet.flow("render", "-o", "manifests", TOKEN="a word")
 
     assert rendered.code == 0, rendered
     answered = apply(fleet.folder / "manifests", fleet.namespace)
