@@ -1,26 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """Between a client and an API server, on loopback: passes every byte on, and keeps a list of what was asked.
 
-So all tools are counted by the same one, which none of them knows: what a tool says of itself would be a claim. The
-witness speaks plain HTTP to its side and shows the kubeconfig's certificate to the server's. Only heads of requests are
-read; answers are passed on unread, watches among them, as nobody sends a second request before the first is answered.
+So all tools are counted by the same one, which none of them knows: what a tool says of itself would be a claim. To its own
+side the witness is a cluster with an authority of its own, as FleetFlow asks an unproved one who it is at every step; to
+the server it shows the kubeconfig's certificate. Only heads of requests are read; answers are passed on unread, watches
+among them, as nobody sends a second request before the first is answered.
 """
 
 import asyncio
 import base64
 import http.client
 import json
+import re
 import ssl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+HERE = "127.0.0.1"
+_PASS = re.compile(rb"(?im)^authorization:[^\n]*\n")  # of a request: at the server the witness's own certificate counts
 
 Json = Mapping[str, Any]
 
@@ -81,9 +92,13 @@ class Witness:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="witness")
         self._thread.start()
-        self._server = self._call(asyncio.start_server(self._met, "127.0.0.1", 0))
+        certificate = _certificate(folder / "witness.pem")
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(folder / "witness.pem")
+        self._server = self._call(asyncio.start_server(self._met, HERE, 0, ssl=tls))
         self.kubeconfig = folder / "witnessed"
-        self.kubeconfig.write_text(json.dumps(_plain(self._server.sockets[0].getsockname()[1])), encoding="utf-8")
+        port = self._server.sockets[0].getsockname()[1]
+        self.kubeconfig.write_text(json.dumps(_kubeconfig(port, certificate)), encoding="utf-8")
 
     def taken(self) -> Sequence[Asked]:
         """What was asked since this was asked the last time."""
@@ -107,7 +122,11 @@ class Witness:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
     async def _met(self, ours: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
-        there, theirs = await asyncio.open_connection(self._cluster.host, self._cluster.port, ssl=self._cluster.tls)
+        try:
+            there, theirs = await asyncio.open_connection(self._cluster.host, self._cluster.port, ssl=self._cluster.tls)
+        except OSError:  # a server that is away for a moment is away for who asks here too
+            back.close()
+            return
         answers = asyncio.create_task(_passed_on(there, back))
         try:
             with suppress(asyncio.IncompleteReadError, OSError):
@@ -122,7 +141,7 @@ class Witness:
         head = await ours.readuntil(b"\r\n\r\n")
         method, target, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
         self._asked.append(Asked(method=method, target=target))
-        theirs.write(head)
+        theirs.write(_PASS.sub(b"", head))
         theirs.write(await ours.readexactly(_length(head)))
         await theirs.drain()
 
@@ -152,15 +171,38 @@ def _length(head: bytes) -> int:
     return 0
 
 
-def _plain(port: int) -> Json:
+def _kubeconfig(port: int, certificate: bytes) -> Json:
+    authority = base64.b64encode(certificate).decode()
+    cluster = {"server": f"https://{HERE}:{port}", "certificate-authority-data": authority}
     return {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "witnessed",
-        "clusters": [{"name": "witnessed", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
-        "users": [{"name": "witnessed", "user": {}}],
+        "clusters": [{"name": "witnessed", "cluster": cluster}],
+        "users": [{"name": "witnessed", "user": {"token": "a word that kubectl wants, and that goes no further"}}],
         "contexts": [{"name": "witnessed", "context": {"cluster": "witnessed", "user": "witnessed"}}],
     }
+
+
+def _certificate(file: Path) -> bytes:
+    """Its own authority, for a day; the key lies beside it in *file*."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "witness")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(HERE))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    certificate = made.public_bytes(serialization.Encoding.PEM)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file.write_bytes(private + certificate)
+    return certificate
 
 
 def _named(entries: Sequence[Json], name: str) -> Json:

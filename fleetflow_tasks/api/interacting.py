@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Self, cast
 
 from fleetflow_tasks.api.request import Request, runtimes_of
-from fleetflow_tasks.config.model import Data
+from fleetflow_tasks.config.model import Data, ServiceName
 from fleetflow_tasks.config.nearest import suggestion
 from fleetflow_tasks.errors import FleetFlowError, PlanError, Problem, UnavailableError
 from fleetflow_tasks.plan.model import Plan, ResolvedService
@@ -20,6 +20,7 @@ from fleetflow_tasks.runtimes.base import Interactive, Terminal
 
 _METHODS = ("execute", "reached", "carry")
 _WAITING = 128  # connections that the system accepts before we do
+_AGAIN = 0.2  # seconds after a connection that could not be taken, mostly for want of file descriptors
 
 Say = Callable[[Problem], None]
 
@@ -83,23 +84,31 @@ def forwarded(
     found = _service(made, service)
     runtime = _interactive(request, found)
     to = runtime.reached(made, found.name, instance=instance)
-
-    def carry(remote: int, line: socket.socket) -> None:
-        with line:
-            try:
-                runtime.carry(made, found.name, remote, line, instance=instance)
-            except FleetFlowError as error:
-                say(error.problems[0])
-
+    carried = _carried(runtime, made, found.name, instance, say)
     with ExitStack() as stack:
         listening: list[Forwarded] = []
         for port in ports:
             local = port.local
             for address in addresses:
-                door = stack.enter_context(_Door(address, local, port.remote, carry))
+                door = stack.enter_context(_Door(address, local, port.remote, carried))
                 local = door.port  # one number on all addresses
                 listening.append(Forwarded(address=address, port=door.port, remote=port.remote, to=to))
         yield listening
+
+
+def _carried(
+    runtime: Interactive, made: Plan, service: ServiceName, instance: str, say: Say
+) -> Callable[[int, socket.socket], None]:
+    """Of one connection: all of it. The others go on, whatever is wrong with this one."""
+
+    def carry(remote: int, line: socket.socket) -> None:
+        with line:
+            try:
+                runtime.carry(made, service, remote, line, instance=instance)
+            except FleetFlowError as error:
+                say(error.problems[0])
+
+    return carry
 
 
 class _Door:
@@ -115,22 +124,26 @@ class _Door:
         self.port: int = self._socket.getsockname()[1]
         self._remote = remote
         self._carry = carry
+        self._closed = threading.Event()
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True, name=f"port-{self.port}").start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._closed.set()
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # closing alone would leave the other thread in its `accept`
         self._socket.close()
 
     def _accept(self) -> None:
-        while True:
+        """Until it is closed. One who goes before he is let in, or too many who are in, keep nobody out for long."""
+        while not self._closed.is_set():
             try:
                 line, _ = self._socket.accept()
-            except OSError:  # closed
-                return
+            except OSError:
+                self._closed.wait(_AGAIN)
+                continue
             threading.Thread(target=self._carry, args=(self._remote, line), daemon=True).start()
 
 

@@ -4,6 +4,7 @@
 import queue
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from msgspec.structs import replace
 
@@ -11,7 +12,8 @@ from fleetflow_tasks.api.leave import allowed, settled_here
 from fleetflow_tasks.api.request import Request, chosen, foreign, load_project, runtime_of, runtimes_of
 from fleetflow_tasks.config.model import Data, ServiceName, StageName
 from fleetflow_tasks.config.nearest import suggestion
-from fleetflow_tasks.errors import FleetFlowError, PlanError, Problem
+from fleetflow_tasks.engine.hide import Hide, hidden_problem, hider
+from fleetflow_tasks.errors import FleetFlowError, PlanError, Problem, UnavailableError
 from fleetflow_tasks.plan.build import build, teardown
 from fleetflow_tasks.plan.check import check
 from fleetflow_tasks.plan.leave import given
@@ -84,17 +86,20 @@ def teardown_plan(request: Request, *, only: Collection[str] = (), volumes: bool
 
 def changes(request: Request, made: Plan) -> Mapping[StepId, Change]:
     """What carrying *made* out would do, from one look at each runtime. Raises UnavailableError."""
-    runtimes = runtimes_of(request)
+    runtimes, hide = runtimes_of(request), hider(made)
     found: dict[StepId, Change] = {}
-    for name in made.runtimes:
-        found |= runtimes(name).diff(made)
-    return found
+    with _hidden(hide):
+        for name in made.runtimes:
+            found |= runtimes(name).diff(made)
+    return {step: replace(change, cause=hide(change.cause)) for step, change in found.items()}
 
 
 def status(request: Request, made: Plan) -> Sequence[ServiceStatus]:
     """What runs now, by service. Raises UnavailableError."""
-    runtimes = runtimes_of(request)
-    return [each for name in made.runtimes for each in runtimes(name).status(made)]
+    runtimes, hide = runtimes_of(request), hider(made)
+    with _hidden(hide):
+        found = [each for name in made.runtimes for each in runtimes(name).status(made)]
+    return [replace(each, text=hide(each.text)) for each in found]
 
 
 def logs(request: Request, made: Plan, services: Sequence[ServiceName], options: LogOptions) -> Iterator[LogLine]:
@@ -106,6 +111,15 @@ def logs(request: Request, made: Plan, services: Sequence[ServiceName], options:
     meant = {service.runtime for service in made.services if not services or service.name in services}
     sources = [runtimes(name).logs(made, services, options) for name in made.runtimes if name in meant]
     return sources[0] if len(sources) == 1 else _merged(sources)
+
+
+@contextmanager
+def _hidden(hide: Hide) -> Iterator[None]:
+    """A runtime is asked past the engine here, and a platform may say what it was given."""
+    try:
+        yield
+    except UnavailableError as error:
+        raise UnavailableError(*(hidden_problem(each, hide) for each in error.problems)) from None
 
 
 def _unfit(request: Request, made: Plan, *, only_read: bool) -> Iterator[Problem]:

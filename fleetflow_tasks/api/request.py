@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a user asked for, and the files behind it: which project, which stage, which runtimes."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from fleetflow_tasks.config.load import Loaded, load
 from fleetflow_tasks.config.model import Data, RuntimeName, StageName
+from fleetflow_tasks.config.schema import Blocks
 from fleetflow_tasks.errors import ConfigError, Problem
 from fleetflow_tasks.plan.resolve import NAMES
 from fleetflow_tasks.runtimes import registry
@@ -46,15 +47,37 @@ def load_project(request: Request, stage: StageName | None) -> Loaded:
     except FileNotFoundError as error:
         message = "the folder in which this command was started is not there any more"
         raise ConfigError(Problem(code="no-folder", message=message, fix="change into a folder that exists")) from error
-    return load(
-        directory,
-        file=Path(request.file) if request.file else None,
-        stage=stage,
-        variables=request.variables,
-        environ=request.environ,
-        strict=request.strict,
-        blocks=registry.blocks(),
-    )
+
+    def read(blocks: Blocks) -> Loaded:
+        return load(
+            directory,
+            file=Path(request.file) if request.file else None,
+            stage=stage,
+            variables=request.variables,
+            environ=request.environ,
+            strict=request.strict,
+            blocks=blocks,
+        )
+
+    return _with_others(read)
+
+
+def _with_others(read: Callable[[Blocks], Loaded]) -> Loaded:
+    """Packages are searched only for a text that says a word that we do not know: it may be one of theirs."""
+    known = registry.blocks()
+    try:
+        loaded = read(known)
+    except ConfigError as error:
+        if not _perhaps_theirs(error.problems) or not (more := registry.blocks_of_others()):
+            raise
+        return read({**known, **more})
+    if _perhaps_theirs(loaded.warnings) and (more := registry.blocks_of_others()):
+        return read({**known, **more})
+    return loaded
+
+
+def _perhaps_theirs(problems: Iterable[Problem]) -> bool:
+    return any(each.code in {"unknown-runtime", "unknown-node"} for each in problems)
 
 
 def runtime_of(request: Request) -> RuntimeName | None:

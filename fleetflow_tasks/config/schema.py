@@ -383,6 +383,12 @@ RUNTIME = Row(
         Row(name="namespace", doc="Kubernetes namespace.", default="`{project}-{stage}`"),
         Row(name="context", doc="Context of the kubeconfig."),
         Row(
+            name="version",
+            doc="Kubernetes: the oldest version that must take the stage. Below 1.30 no pod waits before it stops (`stop_delay`).",
+            default="1.30",
+            example='version "1.28"',
+        ),
+        Row(
             name="wait_image",
             doc="Kubernetes: image with `sh` and `nc` in which a pod waits for what it depends on.",
             default="the variable `FLEETFLOW_WAIT_IMAGE`, else a pinned busybox",

@@ -4,14 +4,15 @@
 Whatever leaves a step, for Redis or for a log, goes through here. A runtime is asked not to say them; a library below it
 was never asked. What a library says is often written in some way: a password in an address is quoted, one in a header
 is base64, one in a dump of a request is JSON or a `repr`. So each secret is looked for in all of these forms, which are
-made once for a plan.
+made once for a plan. And a runtime may have shortened what a platform said, in the middle of a secret; that is told by
+the mark that it left there (`…`).
 """
 
 import base64
 import json
 import re
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from urllib.parse import quote, quote_plus
 
 import msgspec
@@ -22,6 +23,7 @@ from fleetflow_tasks.runtimes.base import Outcome
 
 HIDDEN = "[hidden]"
 SHORTEST = 4  # characters; to hide each "1" of a text would only spoil it
+CUT = "…"  # where a runtime left out the rest of a long text
 SHORTEST_LINE = 8  # of a secret of many lines: a key, whose every line must be hidden where a text was cut at its ends
 
 Hide = Callable[[str], str]
@@ -35,7 +37,7 @@ def hider(plan: Plan) -> Hide:
     def hide(text: str) -> str:
         for form in forms:
             text = text.replace(form, HIDDEN)
-        return text
+        return _without_pieces(text, forms) if CUT in text else text
 
     return hide
 
@@ -82,6 +84,31 @@ def _forms(value: str) -> Iterator[str]:
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         yield encode(value.encode()).decode()
         yield from (_amid(value.encode(), before, encode) for before in range(3))
+
+
+def _without_pieces(text: str, forms: Sequence[str]) -> str:
+    """*text*, without the piece of a secret before or after a cut."""
+    *before, last = text.split(CUT)
+    first, *after = [*(_without_end(part, forms) for part in before), last]
+    return CUT.join([first, *(_without_beginning(part, forms) for part in after)])
+
+
+def _without_end(part: str, forms: Sequence[str]) -> str:
+    bare = part.rstrip()
+    size = max((_begun(bare, form) for form in forms), default=0)
+    return bare[:-size] + HIDDEN + part[len(bare) :] if size else part
+
+
+def _without_beginning(part: str, forms: Sequence[str]) -> str:
+    bare = part.lstrip()
+    size = max((_begun(bare[::-1], form[::-1]) for form in forms), default=0)
+    return part[: len(part) - len(bare)] + HIDDEN + bare[size:] if size else part
+
+
+def _begun(text: str, form: str) -> int:
+    """How many characters at the end of *text* are the beginning of *form*; 0 where these are too few to hide."""
+    longest = min(len(text), len(form) - 1)
+    return next((size for size in range(longest, SHORTEST - 1, -1) if text.endswith(form[:size])), 0)
 
 
 def _amid(value: bytes, before: int, encode: Callable[[bytes], bytes]) -> str:

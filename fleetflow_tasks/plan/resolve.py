@@ -45,6 +45,7 @@ _OWNER = {
     "docker_host": DOCKER,
     "namespace": KUBERNETES,
     "context": KUBERNETES,
+    "version": KUBERNETES,
     "wait_image": KUBERNETES,
     "project": CLOUDRUN,
     "region": CLOUDRUN,

@@ -58,6 +58,14 @@ def blocks() -> Blocks:
     return {name: _attribute(where) for name, where in BLOCKS.items()}
 
 
+def blocks_of_others(*, others: Installed = installed) -> Blocks:
+    """The same of the runtimes that other packages bring: a class says it as `schema`, and may have nothing to say.
+
+    One that cannot be loaded is known by its name alone; what is wrong with it is told to whoever uses it.
+    """
+    return {entry.name: _schema(RuntimeName(entry.name), others) for entry in others() if entry.name not in BUILTIN}
+
+
 def find(name: RuntimeName, *, others: Installed = installed) -> Callable[[Environ], object]:
     """The class of the runtime called *name*, checked against the Protocol."""
     if name in BUILTIN:
@@ -81,6 +89,13 @@ def _loaded(name: str, where: str, package: str = "fleetflow") -> Callable[[Envi
     for lack in _lacks(kind):
         raise UnavailableError(_unfit(name, package, lack))
     return cast(Callable[[Environ], object], kind)
+
+
+def _schema(name: RuntimeName, others: Installed) -> tuple[Row, ...]:
+    try:
+        return tuple(getattr(find(name, others=others), "schema", ()))
+    except UnavailableError:
+        return ()
 
 
 def _attribute(where: str) -> tuple[Row, ...]:

@@ -610,6 +610,24 @@ def test_a_secret_is_hidden_in_whatever_form_it_is_written(way: str, secret: str
     assert len(hidden) - len("before  after") <= len("[hidden]") + 30, hidden
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("it was given geheim-ca…", "it was given [hidden]…"),
+        ("it was given geheim-ca … of it", "it was given [hidden] … of it"),
+        ("it said … nary and more", "it said … [hidden] and more"),
+        ("geheim-c…canary", "[hidden]…[hidden]"),
+        ('"data": "Z2VoZWltLWNh…', '"data": "[hidden]…'),
+        ("geheim-canary…", "[hidden]…"),
+        ("geheim-ca, it said…", "geheim-ca, it said…"),
+        ("geh… ary…", "geh… ary…"),
+        ("…", "…"),
+    ],
+)
+def test_a_piece_of_a_secret_that_a_runtime_has_cut_is_hidden(said: str, shown: str) -> None:
+    assert hider(_with_secrets(SOLO, PASSWORD="geheim-canary"))(said) == shown
+
+
 def test_too_short_a_secret_stays_visible_and_spoils_no_text() -> None:
     hide = hider(_with_secrets(SOLO, PIN="123", FLAG="1"))
 

@@ -42,7 +42,7 @@ def test_an_example_says_in_three_lines_what_it_is(example: Path) -> None:
 def test_an_example_uses_only_images_that_the_set_up_makes(example: Path) -> None:
     made = set(
         re.findall(
-            r"^(?:plain|program) (\S+) \d+$", (ROOT / "scripts" / "images").read_text(encoding="utf-8"), re.MULTILINE
+            r"^(?:plain|program) (\S+) \d+\b", (ROOT / "scripts" / "images").read_text(encoding="utf-8"), re.MULTILINE
         )
     )
 

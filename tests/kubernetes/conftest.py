@@ -76,20 +76,23 @@ def _in_turn(request: pytest.FixtureRequest) -> Iterator[None]:
     if "node" not in request.fixturenames:
         yield
         return
-    with _locked(fcntl.LOCK_EX if "alone" in request.fixturenames else fcntl.LOCK_SH):
+    with in_turn(alone="alone" in request.fixturenames):
         yield
 
 
 @contextmanager
-def _locked(how: int) -> Iterator[None]:
-    """Through a door that one at a time may stand in, so that nobody overtakes who waits to be alone."""
+def in_turn(*, alone: bool = False) -> Iterator[None]:
+    """On the node; through a door that one at a time may stand in, so that nobody overtakes who waits to be alone.
+
+    For fixtures that several tests share: they are made before the tests' own turns begin.
+    """
     folder = Path(tempfile.gettempdir())
     with (
         (folder / f"fleetflow-node-{os.getuid()}.door").open("w") as door,
         (folder / f"fleetflow-node-{os.getuid()}.use").open("w") as use,
     ):
         fcntl.flock(door, fcntl.LOCK_EX)
-        fcntl.flock(use, how)
+        fcntl.flock(use, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         fcntl.flock(door, fcntl.LOCK_UN)
         yield
 

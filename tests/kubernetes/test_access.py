@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,25 @@ def test_a_file_that_is_no_kubeconfig_is_named(tmp_path: Path, text: str, messag
     (tmp_path / "k").write_text(text, encoding="utf-8")
 
     assert told(said(environ(tmp_path / "k")), tmp_path)[0] == f"the kubeconfig DIR/k {message}"
+
+
+def test_a_password_in_the_servers_address_is_refused_and_not_printed(tmp_path: Path) -> None:
+    file = kubeconfig(tmp_path / "k", "https://ann:s3cr3t@host:6443")
+
+    assert told(said(environ(file)), tmp_path) == [
+        "the kubeconfig DIR/k has a name and a password in the `server` of context `here`",
+        "write them as `username` and `password` of its user",
+    ]
+
+
+def test_a_key_where_a_files_name_belongs_is_not_printed(tmp_path: Path) -> None:
+    key = "-----BEGIN PRIVATE KEY-----\ns3cr3t\n-----END PRIVATE KEY-----\n"
+    file = kubeconfig(tmp_path / "k", user={"client-key": key})
+
+    assert told(said(environ(file)), tmp_path) == [
+        "the kubeconfig DIR/k holds `client-key` itself, where the name of a file belongs",
+        "write it in base64 as `client-key-data`",
+    ]
 
 
 def test_a_file_that_is_no_yaml_is_named_with_the_line(tmp_path: Path) -> None:
@@ -365,6 +385,13 @@ def test_a_cluster_that_is_too_old_is_told_so(line: Front, tmp_path: Path) -> No
     assert said(environ(file))[0] == f"the Kubernetes at {line.address} is too old: it is 1.27"
 
 
+def test_the_time_is_the_servers_and_not_the_machines(line: Front, tmp_path: Path) -> None:
+    line.says("/version", 200, b'{"major": "1", "minor": "34"}', headers="Date: Tue, 06 May 2031 07:08:09 GMT")
+
+    with closing(connect({"KUBECONFIG": str(line.kubeconfig(tmp_path / "k"))})) as client:
+        assert f"{client.now():%Y-%m-%d %H}" == "2031-05-06 07"
+
+
 def test_a_cluster_that_hides_its_version_will_do(line: Front, tmp_path: Path) -> None:
     line.answers("GET /version", 403, "forbidden")
 
@@ -557,6 +584,22 @@ def test_a_plugin_that_fails_is_named_with_its_words(tmp_path: Path, body: str, 
         "run it by hand, and log in if it says so: `./plugin --cluster it`",
     ]
     assert ("it says: log in first" in lines) == ("log in first" in body)
+
+
+def test_what_a_kubeconfig_gives_to_a_plugin_in_secret_is_not_printed(tmp_path: Path) -> None:
+    body = """import os, sys; print("no:", sys.argv[1:], os.environ["API_KEY"], "eyJhbGci.eyJzdWIi.c2ln", file=sys.stderr)
+print("Authorization: Bearer abc123", file=sys.stderr); sys.exit(1)"""
+    plugin(tmp_path, body)
+    arguments = ["get-token", "--client-secret=s3cr3t", "--password", "pa55word", "--cluster", "it", "--token-file"]
+    user = named("./plugin", args=arguments, env=[{"name": "API_KEY", "value": "k3yk3y"}])
+
+    lines = told(said(environ(kubeconfig(tmp_path / "k", user=user))), tmp_path)
+
+    assert lines[1:3] == [
+        "it says: no: ['get-token', '--client-secret=***', '--password', '***', '--cluster', 'it', '--token-file'] *** ***",
+        "it says: Authorization: Bearer ***",
+    ]
+    assert lines[-1].endswith("`./plugin get-token --client-secret=*** --password *** --cluster it --token-file`")
 
 
 def test_a_plugin_that_is_not_installed_is_told_how_to_get(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from fleetflow_tasks.config.model import Port, ProjectName, Scaling, Secret, Volume
+from fleetflow_tasks.config.model import Ingress, Port, ProjectName, Scaling, Secret, Volume
 from fleetflow_tasks.runtimes.base import Stopped
 from fleetflow_tasks.runtimes.kubernetes.kinds import (
     CLAIM,
@@ -354,6 +354,13 @@ def test_a_service_that_gets_a_volume_becomes_stateful_and_the_old_workload_goes
 
     assert (stage.names(DEPLOYMENT), stage.names(STATEFUL_SET)) == ([], ["db"])
     assert stage.changes(service("db", ports=PORT, volumes=DATA)) == {}
+
+
+def test_an_ingress_that_nobody_serves_is_a_note_and_nothing_to_wait_for(stage: Stage) -> None:
+    web = service("web", ports=PORT, ingress=(Ingress(host="shop.example.org", port=8080),))
+
+    assert stage.up(web)["web:deploy"].text == "started; its Ingress has no address yet"
+    assert stage.up(web)["web:deploy"].text == "unchanged"
 
 
 def test_a_stateful_version_that_fails_gives_its_place_back(stage: Stage) -> None:

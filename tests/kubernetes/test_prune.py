@@ -2,6 +2,7 @@
 """What goes, what stays, and who else's is never touched."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,20 +15,23 @@ from fleetflow_tasks.runtimes.kubernetes.kinds import (
     CLAIM,
     CONFIG_MAP,
     DEPLOYMENT,
-    ENDPOINT_SLICE,
     NAMESPACE,
     REPLICA_SET,
     SECRET,
     SERVICE,
     STATEFUL_SET,
+    Kind,
 )
 from fleetflow_tasks.runtimes.kubernetes.runtime import KubernetesRuntime
 from fleetflow_tasks.testing import Trial, eventually
 from fleetflow_tasks.testing.contract import done
 
 from .conftest import Cluster
+from .front import Front
 from .stage import Stage, service, step, swept
 
+ENDPOINT_SLICE = Kind(name="EndpointSlice", api="discovery.k8s.io/v1", plural="endpointslices")
+CRON_JOB = Kind(name="CronJob", api="batch/v1", plural="cronjobs")
 PORT = (Port(container=8080),)
 DATA = (Volume(source="data", target="/data"),)
 
@@ -140,6 +144,61 @@ def test_a_namespace_that_holds_something_of_somebody_else_stays_and_it_is_said_
     said = emptied(stage)
 
     assert said == f"removed api, kept namespace {stage.namespace}: ConfigMap theirs is in it"
+
+
+def test_a_namespace_that_holds_something_of_a_kind_that_we_do_not_make_stays(stage: Stage, plane: Cluster) -> None:
+    stage.up(service("api"))
+    pod = {"restartPolicy": "Never", "containers": [{"name": "c", "image": "scripted/job:0"}]}
+    spec = {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": {"spec": pod}}}}
+    theirs = {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "theirs"}, "spec": spec}
+    plane.client.create(CRON_JOB, stage.namespace, theirs)
+
+    assert stage.changes() == {"api:remove": "remove: the stage does not hold it any more"}
+    assert emptied(stage) == f"removed api, kept namespace {stage.namespace}: CronJob theirs is in it"
+
+    assert "deletionTimestamp" not in stage.get(NAMESPACE, stage.namespace)["metadata"]
+
+
+def test_a_namespace_that_may_hold_what_we_cannot_list_stays(
+    plane: Cluster, name: str, line: Front, tmp_path: Path
+) -> None:
+    runtime = KubernetesRuntime({"KUBECONFIG": str(line.kubeconfig(tmp_path / "kubeconfig"))})
+    stage = Stage(runtime, plane, ProjectName(name))
+    stage.up(service("api"))
+    line.answers(r"^GET /apis/batch/v1/namespaces/.*/cronjobs", 403, "cronjobs is forbidden", reason="Forbidden")
+    line.answers(r"^GET /apis/policy/v1$", 503, "nobody is there")
+
+    said = emptied(stage)
+
+    assert said == (
+        f"removed api, kept namespace {stage.namespace}: it may hold cronjobs, which we cannot list: cronjobs is forbidden"
+        ", and 1 more"
+    )
+    assert emptied(stage) == f"removed namespace {stage.namespace}"
+    runtime.close()
+    swept(plane, name)
+
+
+def test_a_namespace_that_somebody_changes_while_it_is_looked_through_is_looked_through_again(
+    plane: Cluster, name: str
+) -> None:
+    theirs = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "theirs"}}
+
+    def meanwhile(method: str, path: str) -> None:
+        if method == "DELETE" and path == f"/api/v1/namespaces/{stage.namespace}" and CONFIG_MAP not in done_:
+            done_.append(CONFIG_MAP)
+            plane.client.create(CONFIG_MAP, stage.namespace, theirs)
+            stage.patch(NAMESPACE, stage.namespace, {"metadata": {"labels": {"theirs": "yes"}}}, manager="somebody")
+
+    done_: list[Kind] = []
+    runtime = KubernetesRuntime(plane.environ, trace=meanwhile)
+    stage = Stage(runtime, plane, ProjectName(name))
+    stage.up(service("api"))
+
+    assert emptied(stage) == f"removed api, kept namespace {stage.namespace}: ConfigMap theirs is in it"
+
+    runtime.close()
+    swept(plane, name)
 
 
 def test_claims_stay_until_they_too_are_asked_to_go(stage: Stage) -> None:

@@ -20,7 +20,8 @@ from .conftest import Cluster
 from .roles import Right, rights, rules, shipped, wanted, worker
 from .stage import Stage, service
 
-IN_NAMESPACE = wanted(need for need in NEEDS if need.purpose != "namespace")
+CLUSTER_WIDE = {"namespace", "storage"}
+IN_NAMESPACE = wanted(need for need in NEEDS if need.purpose not in CLUSTER_WIDE)
 ASKED_BY = {  # which services of the fleet have what a right is for; `web` has the most
     "horizontalpodautoscalers": ("auto",),
     "jobs": ("migrate",),
@@ -28,6 +29,8 @@ ASKED_BY = {  # which services of the fleet have what a right is for; `web` has 
     "statefulsets": ("db",),
 }
 NOT_HERE = {
+    ("", "pods", "delete"),  # only of a service that has failed: a test of its own
+    ("", "pods", "get"),
     ("batch", "jobs", "patch"),  # only where somebody else makes the same job in the same moment
     ("", "services", "watch"),  # only of a load balancer, which nobody gives here: a test of its own
     # By WebSocket a GET is enough until Kubernetes 1.35.
@@ -56,6 +59,14 @@ class Life:
         self.stage.runtime.status(self.stage.plan(*second, **self.where))
         self.read(names[0])
         self.stage.up(**self.where, volumes="remove")
+
+    def failed(self, *bad: ResolvedService) -> None:
+        """Twice: what the kubelet holds back is removed for the second time, and where the version before is put back."""
+        for _ in range(2):
+            said = self.stage.fails(*bad, **self.where)
+            if said.problem.code != "image-not-found":
+                raise said
+            assert not [line for line in said.problem.cause if "may not" in line or "could not" in line]
 
     def read(self, name: str) -> None:
         plan = self.stage.plan(service(name), **self.where)
@@ -118,8 +129,8 @@ def test_the_role_that_we_ship_allows_what_the_table_says_and_no_more() -> None:
     assert rights(shipped("role.yaml")["rules"]) == IN_NAMESPACE
 
 
-def test_the_cluster_role_that_we_ship_is_for_namespaces_alone() -> None:
-    assert rights(shipped("cluster-role.yaml")["rules"]) == wanted(n for n in NEEDS if n.purpose == "namespace")
+def test_the_cluster_role_that_we_ship_is_for_what_no_namespace_holds() -> None:
+    assert rights(shipped("cluster-role.yaml")["rules"]) == wanted(n for n in NEEDS if n.purpose in CLUSTER_WIDE)
 
 
 def test_the_role_that_we_ship_is_enough_for_the_whole_life_of_a_stage(begun: Begun) -> None:
@@ -128,6 +139,40 @@ def test_the_role_that_we_ship_is_enough_for_the_whole_life_of_a_stage(begun: Be
     life.lived("web", "auto", "db", "one", "two", "migrate")
 
     assert life.stage.names(CLAIM) == []
+
+
+BROKEN: dict[str, dict[str, Any]] = {  # images that do not come, of services whose pods nobody replaces by himself
+    "Deployment": {},
+    "StatefulSet": {"volumes": (Volume(source="rows", target="/rows", size=2**20),)},
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_the_role_that_we_ship_is_enough_to_deploy_again_what_failed(begun: Begun, kind: str) -> None:
+    life = begun()
+
+    life.failed(service("api", "scripted/pull-not-found:1", **BROKEN[kind]))
+    life.stage.up(service("api", **BROKEN[kind]), **life.where)
+    life.failed(service("api", "scripted/pull-not-found:2", **BROKEN[kind]))
+    life.stage.up(service("api", **BROKEN[kind]), **life.where)
+
+    images = [pod["spec"]["containers"][0]["image"] for pod in life.stage.pods("api") if _stays(pod)]
+    assert images == ["scripted/ready:0ms"]
+
+
+def _stays(pod: Mapping[str, Any]) -> bool:
+    return "deletionTimestamp" not in pod["metadata"]
+
+
+@pytest.mark.parametrize("verb", ["delete", "get"])
+def test_pods_that_may_not_be_removed_are_told_by_name(begun: Begun, verb: str) -> None:
+    life = begun(without=("", "pods", verb))
+    stateful = BROKEN["StatefulSet"]
+    life.stage.fails(service("api", "scripted/pull-not-found:1", **stateful), **life.where)
+
+    said = _refused(lambda: life.stage.up(service("api", **stateful), **life.where))
+
+    assert f"may not {verb} pods in namespace `{life.stage.namespace}`" in said.message
 
 
 @pytest.mark.parametrize("missing", sorted(IN_NAMESPACE - NOT_HERE), ids="-".join)
@@ -152,7 +197,10 @@ def test_a_load_balancer_that_may_not_be_watched_is_told_by_name(begun: Begun) -
 
 def _refused(life: Callable[[], object]) -> Problem:
     """By a step, or by a question beside a run."""
-    with pytest.raises((DeployError, UnavailableError)) as refused:
+    try:
         life()
-    error = refused.value
-    return error.problem if isinstance(error, DeployError) else error.problems[0]
+    except DeployError as error:
+        return error.problem
+    except UnavailableError as error:
+        return error.problems[0]
+    pytest.fail("nothing was refused")

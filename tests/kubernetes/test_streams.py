@@ -2,11 +2,12 @@
 """Into a running pod of a real node: commands with their input, output, size and exit code; connections to its ports."""
 
 import os
+import resource
 import socket
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -214,6 +215,34 @@ def pumped(source: socket.socket, sink: socket.socket) -> None:
         while data := source.recv(65536):
             sink.sendall(data)
         sink.shutdown(socket.SHUT_WR)
+
+
+# ---- a process with many files
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """Whatever is opened now has a number above those that `select` knows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2048), hard))
+    with ExitStack() as stack:
+        while stack.enter_context(Path(os.devnull).open()).fileno() < 1024:
+            pass
+        yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_files")
+def test_a_process_with_many_files_runs_commands_and_carries_connections(bare: Bare, run: Callable[..., int]) -> None:
+    bare.start("api", "x", ECHOES)
+    bare.runs("api-x")
+    here = Piped(b"hello\n")
+
+    assert run(here, "cat") == 0
+    with connected(bare) as (line, wrong):
+        assert said(line, 6) == b"api-x\n"
+
+    assert (here.out, wrong) == (b"hello\n", [])
 
 
 # ---- connections

@@ -7,15 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from fleetflow_tasks.config.model import Port, ProjectName
+from fleetflow_tasks.config.model import Port, ProjectName, Readiness
+from fleetflow_tasks.plan.model import ResolvedService
 from fleetflow_tasks.runtimes.base import DeployError, Outcome
 from fleetflow_tasks.runtimes.kubernetes.kinds import CONFIG_MAP, DEPLOYMENT, SECRET, SERVICE
 from fleetflow_tasks.runtimes.kubernetes.runtime import KubernetesRuntime
 from fleetflow_tasks.testing import Trial
 
+from .bare import BASE
 from .conftest import Cluster
 from .front import Front
 from .stage import Stage, service, swept
+from .whole.fleet import visitors
 
 PORT = (Port(container=8080),)
 
@@ -145,6 +148,24 @@ def test_a_first_version_that_failed_for_what_was_then_mended_outside_is_given_a
 
     assert "keys" in problem.message
     assert outcome.text.startswith("started again: ")
+
+
+def test_an_update_loses_no_request_though_the_program_ends_at_its_signal(real: Stage) -> None:
+    def web(word: str) -> ResolvedService:
+        script = f"mkdir /w; echo {word} >/w/index.html; trap 'exit 0' TERM; httpd -f -p 8080 -h /w & wait"
+        fields = {"readiness": Readiness(path="/", port=8080, interval=1.0), "healthcheck": None}
+        return service("web", BASE, command=("sh", "-c", script), ports=PORT, **fields)
+
+    real.up(web("1"))
+    spec = real.get(SERVICE, "web")["spec"]
+
+    with visitors(f"http://{spec['clusterIP']}:8080/") as guests:
+        for word in ("2", "3", "4"):
+            guests.seen(str(int(word) - 1))
+            real.up(web(word))
+        guests.seen("4")
+
+    assert guests.turned_away == []
 
 
 def test_the_last_words_of_what_failed_are_told(real: Stage) -> None:

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from fleetflow_tasks.runtimes.base import Stopped
 from fleetflow_tasks.runtimes.kubernetes import kinds
 from fleetflow_tasks.runtimes.kubernetes.access import connect
 from fleetflow_tasks.runtimes.kubernetes.client import Client, Json, KubernetesError
+from fleetflow_tasks.runtimes.kubernetes.events import of_sets
+from fleetflow_tasks.runtimes.kubernetes.listening import Stream
 from fleetflow_tasks.runtimes.kubernetes.store import Changes, Store, key
 from fleetflow_tasks.runtimes.kubernetes.watches import Seen, Watches
 from fleetflow_tasks.testing import eventually
@@ -133,6 +136,42 @@ def test_a_warning_wakes_the_service_that_it_is_about(watches: Watches, plane: C
         assert seen.wait(before, WITHIN) == before + 1
         assert [each["reason"] for each in seen.events(made["metadata"]["uid"])] == ["FailedCreate"]
         assert seen.events("nobody") == ()
+
+
+def test_what_judgement_needs_is_heard_though_it_is_no_warning_and_the_many_that_say_that_all_is_well_are_not(
+    watches: Watches, plane: Cluster, somebody: Hand
+) -> None:
+    made = somebody.makes("a", "api")
+    needed = ["ExternalProvisioning", "FailedBinding", "Pulling", "TriggeredScaleUp", "WaitForFirstConsumer"]
+    routine = ["Created", "Killing", "Pulled", "ScalingReplicaSet", "Scheduled", "Started", "SuccessfulCreate"]
+    with watches.watched(somebody.namespace).use([MAP, kinds.EVENT], labels("api")) as seen:
+        for reason in (*routine, *needed):
+            plane.client.create(kinds.EVENT, somebody.namespace, _event(made, "Normal", reason))
+
+        eventually(lambda: _reasons(seen, made) == needed, WITHIN)
+
+    with watches.watched(somebody.namespace).use([MAP, kinds.EVENT], labels("api")) as again:
+        assert _reasons(again, made) == needed
+
+
+def test_what_is_said_of_the_replica_sets_of_a_deployment_wakes_its_service(
+    watches: Watches, plane: Cluster, somebody: Hand
+) -> None:
+    made = plane.client.create(kinds.DEPLOYMENT, somebody.namespace, _deployment("api"))
+    plane.client.create(kinds.DEPLOYMENT, somebody.namespace, _deployment("api-v2"))
+    with watches.watched(somebody.namespace).use([kinds.DEPLOYMENT, kinds.EVENT], labels("api")) as seen:
+        before = seen.wait(-1, WITHIN)
+
+        for name in ("api-v2-5f7", "api-6c9f8"):
+            metadata = {"name": name, "namespace": somebody.namespace, "uid": f"uid-{name}"}
+            refused = _event({"kind": "ReplicaSet", "metadata": metadata}, "Warning", "FailedCreate")
+            plane.client.create(kinds.EVENT, somebody.namespace, refused)
+
+        def heard() -> list[str]:
+            return [each["involvedObject"]["name"] for each in seen.events(of_sets(made["metadata"]["name"]))]
+
+        eventually(lambda: heard() == ["api-6c9f8"], WITHIN)
+        assert seen.wait(before, WITHIN) > before
 
 
 def test_our_own_write_is_seen_before_the_watch_says_so(seen: Seen, client: Client, plane_namespace: str) -> None:
@@ -389,6 +428,25 @@ def _threads() -> list[str]:
     return [each.name for each in threading.enumerate() if each.name.startswith("watch ")]
 
 
+def _reasons(seen: Seen, about: Json) -> list[str]:
+    return sorted(each["reason"] for each in seen.events(about["metadata"]["uid"]))
+
+
+def _deployment(name: str) -> dict[str, Any]:
+    """Of no pods."""
+    pod = {"containers": [{"name": "a", "image": "scripted/ready:0ms"}]}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "labels": labels("api")},
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {"metadata": {"labels": {"app": name}}, "spec": pod},
+        },
+    }
+
+
 def _event(about: Json, type_: str, reason: str) -> dict[str, Any]:
     metadata = about["metadata"]
     return {
@@ -405,3 +463,76 @@ def _event(about: Json, type_: str, reason: str) -> dict[str, Any]:
         "reason": reason,
         "message": "words",
     }
+
+
+# ---- what must not be taken for the truth
+
+
+def test_a_first_list_that_does_not_come_is_no_empty_cluster(client: Client, line: Front, plane_namespace: str) -> None:
+    """Else who asks would believe that somebody has removed everything."""
+    line.hangs("^GET .*configmaps", times=1)
+    lock = threading.RLock()
+    stream = Stream(client, MAP, plane_namespace, Changes(lock), lock)
+
+    with pytest.raises(KubernetesError, match="list configmaps: not done after") as slow:
+        stream.ready(0.2)
+
+    assert slow.value.transient
+    stream.close()
+    line.cut_off()
+    stream.join()
+
+
+def test_who_waits_for_a_first_list_can_be_called_away(watches: Watches, line: Front, plane_namespace: str) -> None:
+    line.hangs("^GET .*configmaps", times=1)
+
+    def stop() -> None:
+        raise Stopped("cancelled")
+
+    with pytest.raises(Stopped), watches.watched(plane_namespace).use([MAP], labels("api"), stop):
+        pass
+
+
+def test_a_mistake_that_ends_a_watch_is_told_to_who_waits_and_the_next_one_begins_anew(
+    watches: Watches, line: Front, somebody: Hand
+) -> None:
+    somebody.makes("a")
+    senseless = b'{"type":"ADDED","object":{"kind":"ConfigMap"}}\n'
+    line.says("configmaps.*watch=true", 200, senseless)
+
+    def hear() -> None:
+        with watches.watched(somebody.namespace).use([MAP], labels("api")) as seen:
+            while True:
+                seen.wait(seen.wait(-1, WITHIN), WITHIN)
+
+    with pytest.raises(KubernetesError, match="cannot be followed") as told:
+        hear()
+
+    assert told.value.transient
+    with watches.watched(somebody.namespace).use([MAP], labels("api")) as again:
+        assert names(again.objects(MAP)) == ["a"]
+
+
+def test_our_own_answer_that_comes_late_brings_nothing_back_that_is_gone() -> None:
+    lock = threading.RLock()
+    store = Store(MAP, Changes(lock), lock)
+    mine = key(labels("api"))
+
+    def at(version: int, name: str = "a") -> Json:
+        made = config_map(name, "api")
+        return {**made, "metadata": {**made["metadata"], "uid": name, "resourceVersion": str(version)}}
+
+    store.put(at(100))
+    store.remove(at(101))
+    store.put(at(100))
+    assert names(store.of(mine)) == []
+
+    store.put(at(102))
+    assert names(store.of(mine)) == ["a"]
+
+    store.replace((at(103, "b"),), "110")
+    store.put(at(105))
+    assert names(store.of(mine)) == ["b"]
+    store.replace((at(90),), "95")  # a server that was set back to a time before
+    store.put(at(96, "c"))
+    assert names(store.of(mine)) == ["a", "b", "c"]

@@ -16,11 +16,11 @@ from fleetflow_tasks.runtimes.kubernetes import kubeconfig
 from fleetflow_tasks.runtimes.kubernetes.client import Client
 from fleetflow_tasks.runtimes.kubernetes.credentials import Issuer, Pass, Wallet, token_file
 from fleetflow_tasks.runtimes.kubernetes.reach import Target
+from fleetflow_tasks.runtimes.kubernetes.settings import OLDEST
 from fleetflow_tasks.runtimes.kubernetes.trouble import KubernetesError
 from fleetflow_tasks.runtimes.kubernetes.wire import TIMEOUT, Line, Trace
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # where the kubelet puts a pod's token and authority
-OLDEST = (1, 28)  # what our manifests need: a Job's `podFailurePolicy`, and strict validation of fields
 
 
 def connect(
@@ -58,6 +58,20 @@ def files(environ: Mapping[str, str]) -> tuple[Path, ...]:
     listed = [name for name in environ.get("KUBECONFIG", "").split(os.pathsep) if name]
     home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
     return tuple(Path(name).expanduser() for name in listed) or (home / ".kube" / "config",)
+
+
+def stamp(environ: Mapping[str, str]) -> tuple[tuple[int, int] | None, ...]:
+    """Changes when one of these files does; None for one that is not there."""
+    return tuple(_written(file) for file in files(environ))
+
+
+def _written(file: Path) -> tuple[int, int] | None:
+    """(when, of which inode): a file may be put in the place of another."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino
 
 
 def _installed() -> None:

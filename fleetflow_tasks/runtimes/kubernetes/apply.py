@@ -3,7 +3,8 @@
 
 A worker may sleep for minutes between two calls, while a newer run deploys. So each change is made in three steps: is the
 step still ours (`checkpoint`), what is there now (whose it is, and of which run), and then the change itself, which the
-API refuses where the object has changed since that look. After a refusal all three are done again.
+API refuses where the object has changed since that look. After a refusal all three are done again. So is a removal: what a
+newer run has taken back meanwhile stays. Each change carries along what it writes over (`before`).
 
 What is not there is made by POST and not by apply: an apply would write over what somebody else has made meanwhile. The
 API then holds us for the owner of its fields by "update"; before the first apply that is put right (`entitled`), or what
@@ -14,10 +15,13 @@ one pod; so before we let go of it, it is claimed under a second name, which the
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from fleetflow_tasks.runtimes.base import Attempt, DeployError, StaleError
+from fleetflow_tasks.runtimes.kubernetes.before import GENERATION, Before, noted, replaced
 from fleetflow_tasks.runtimes.kubernetes.client import MANAGER, Client, KubernetesError
 from fleetflow_tasks.runtimes.kubernetes.decide import Claim, Delete, Grow, Make, Operation, Write, name, newer, unfit
 from fleetflow_tasks.runtimes.kubernetes.desired import stamped
@@ -25,7 +29,7 @@ from fleetflow_tasks.runtimes.kubernetes.kinds import CLAIM, HPA, STATEFUL_SET, 
 from fleetflow_tasks.runtimes.kubernetes.managed import owners
 from fleetflow_tasks.runtimes.kubernetes.manifests import Json
 from fleetflow_tasks.runtimes.kubernetes.objects import at, items, mapping
-from fleetflow_tasks.runtimes.kubernetes.observe import Key, Snapshot, going, key, mark
+from fleetflow_tasks.runtimes.kubernetes.observe import NAMED_BY_CONTENT, Key, Snapshot, going, key, mark
 from fleetflow_tasks.runtimes.kubernetes.words import busy, foreign, stale
 from fleetflow_tasks.runtimes.labels import Mark
 
@@ -45,7 +49,7 @@ Told = Callable[[Json], None]  # hears of each answer to a write
 class Hands:
     """Changes the objects of one stage, in the name of one attempt.
 
-    before: of each object that was changed, what was there; None where nothing was.
+    before: of each object that this run has changed, by an earlier attempt too, what was there.
     """
 
     def __init__(
@@ -59,8 +63,12 @@ class Hands:
         force: bool = False,
         gone: Gone,
         told: Told,
+        before: Mapping[Key, Before],
     ) -> None:
-        """mark: of the stage and the run; the service is each object's own. force: take fields over from others."""
+        """mark: of the stage and the run; the service is each object's own. force: take fields over from others.
+
+        before: what is known of it already.
+        """
         self._client = client
         self._namespace = namespace
         self._mark = mark
@@ -69,7 +77,8 @@ class Hands:
         self._force = force
         self._gone = gone
         self._told = told
-        self.before: dict[Key, Json | None] = {}
+        self.before = dict(before)
+        self._removed: dict[Key, Mapping[str, Any]] = {}  # what was there, and is not made anew so far
 
     def __call__(self, operation: Operation) -> None:
         match operation:
@@ -92,14 +101,22 @@ class Hands:
                     self._gone(found)
 
     def removed(self, found: Json, *, alone: bool = False) -> bool:
-        """Whether it was there. What hangs on it may take longer to go."""
-        live = self._looked(found)
-        if live is None:
-            self._snapshot.drop(found)
-            return False
-        self.before.setdefault(key(live), as_entitled(live))
-        self._deleted(live, alone=alone)
-        return True
+        """Whether it was there, and not another one of its name. What hangs on it may take longer to go."""
+        for _ in range(TRIES):
+            live = self._looked(found)
+            if live is None or live["metadata"]["uid"] != found["metadata"]["uid"]:
+                self._snapshot.drop(found)
+                return False
+            was = self._remembered(live)
+            try:
+                gone = self._deleted(live, alone=alone)
+            except KubernetesError as error:
+                if not _moved(error):
+                    raise
+                continue
+            self._removed |= {key(live): was.manifest} if was.manifest else {}
+            return gone
+        raise DeployError(busy(name(found)), transient=True)
 
     def rehearse(self, manifest: Json) -> None:
         """Let the server do all but keep it. Raises KubernetesError as the change itself would."""
@@ -114,15 +131,19 @@ class Hands:
 
         self._again(manifest, step)
 
-    def put_back(self, was: Json, manifest: Json) -> None:
-        """*manifest*, what we owned of *was*, is applied again with the marks of its own run; made again where it has to be."""
+    def put_back(self, was: Json) -> None:
+        """*was*, what we owned of an object, is applied again; it is made again where it has to be.
+
+        It bears the mark of the run that made it, but our generation: who is older than we are must not touch it either.
+        """
+        manifest = _of_generation(was, self._mark.generation)
 
         def step(live: Json) -> Json | None:
             if entries := entitled(live):
                 self._entitle(live, entries)
                 return None
             try:
-                return self._applied(manifest, live)
+                return self._applied(_as_large(manifest, live), live)
             except KubernetesError as error:
                 if error.status != _REFUSED or was["kind"] != STATEFUL_SET.name:
                     raise
@@ -131,19 +152,22 @@ class Hands:
 
         self._again(manifest, step, make=lambda: self._sent(manifest))
 
-    def _deleted(self, live: Json, *, alone: bool) -> None:
-        self._client.delete(
+    def _deleted(self, live: Json, *, alone: bool) -> bool:
+        gone = self._client.delete(
             named(live["kind"]),
             self._namespace,
             live["metadata"]["name"],
             uid=live["metadata"]["uid"],
+            version=_version(live),
             propagation="Orphan" if alone else "Foreground" if live["kind"] in _WAITED else "Background",
         )
         self._snapshot.drop(live)
+        return gone
 
     def _made(self, manifest: Json) -> bool:
         """False: there is one of its name already."""
-        return self._sent(self._stamped(manifest))
+        was = self.before.get(key(manifest), Before(run=self._mark.run))  # it may have been removed to be made anew
+        return self._sent(self._noted(manifest, was))
 
     def _sent(self, manifest: Json) -> bool:
         self._attempt.checkpoint()
@@ -153,7 +177,8 @@ class Hands:
             if error.reason != "AlreadyExists":
                 raise
             return False
-        self.before.setdefault(key(made), None)
+        self.before.setdefault(key(made), Before(run=self._mark.run))
+        self._removed.pop(key(made), None)
         self._heard(made)
         return True
 
@@ -161,12 +186,20 @@ class Hands:
         self._again(manifest, lambda live: self._step(manifest, live), make=lambda: self._made(manifest))
 
     def _claimed(self, manifest: Json) -> None:
-        """What an earlier run prepared and did not use is ours now, so that its tidying does not take it from us."""
+        """It is ours now: so that the tidying of the run that prepared it does not take it from us, or to be judged anew.
+
+        What is named by its content can hold nothing else. Of all else a field may have got another owner since.
+        """
 
         def claim(live: Json) -> Json | None:
             if mark(live).run == self._mark.run:
                 return live
-            return self._applied(self._stamped(manifest), live, force=True)
+            if entries := entitled(live):
+                self._entitle(live, entries)
+                return None
+            if manifest["kind"] in NAMED_BY_CONTENT:
+                return self._applied(self._stamped(manifest), live, force=True)
+            return self._written(manifest, live)
 
         self._again(manifest, claim, make=lambda: self._made(manifest))
 
@@ -201,16 +234,31 @@ class Hands:
     def _step(self, manifest: Json, live: Json) -> Json | None:
         """One change towards *manifest*; None: it was not the last."""
         if not unfit(manifest, live):
+            if mark(live).run == self._mark.run:
+                self._remembered(live)  # the answer to our own write was lost
             return live
-        self.before.setdefault(key(live), live)
+        return self._written(manifest, live)
+
+    def _written(self, manifest: Json, live: Json) -> Json | None:
+        """Applied with our marks; None: it was not the last step on the way there."""
+        was = self._remembered(live)
         if entries := entitled(live):
-            self.before[key(live)] = self._entitle(live, entries)
+            self._entitle(live, entries)
             return None
         if held := handed_over(manifest, live):
             kind = named(live["kind"])
             self._client.apply(kind, self._namespace, held, force=True, version=_version(live), manager=REPLICAS)
             return None
-        return self._applied(self._stamped(manifest), live, force=self._forced(live))
+        return self._applied(self._noted(manifest, was), live, force=self._forced(live))
+
+    def _remembered(self, live: Json) -> Before:
+        return self.before.setdefault(key(live), replaced(as_entitled(live), self._mark.run))
+
+    def _noted(self, manifest: Json, was: Before) -> Json:
+        gone = [each for where, each in self._removed.items() if where != key(manifest)]
+        if gone and manifest["kind"] in _WAITED:
+            was = replace(was, gone=(*was.gone, *gone))
+        return noted(self._stamped(manifest), was)
 
     def _entitle(self, live: Json, entries: Sequence[Json]) -> Json:
         kind, called = named(live["kind"]), live["metadata"]["name"]
@@ -344,6 +392,19 @@ def handed_over(manifest: Json, live: Json) -> Json | None:
         "metadata": {"name": live["metadata"]["name"]},
         "spec": {"replicas": pods},
     }
+
+
+def _of_generation(manifest: Json, generation: int) -> Json:
+    metadata = manifest["metadata"]
+    labels = {**mapping(metadata, "labels"), GENERATION: str(generation)}
+    return {**manifest, "metadata": {**metadata, "labels": labels}}
+
+
+def _as_large(manifest: Json, live: Json) -> Json:
+    """A claim that has grown cannot shrink, and does not matter to the version before."""
+    if manifest["kind"] != CLAIM.name:
+        return manifest
+    return {**manifest, "spec": {**mapping(manifest, "spec"), "resources": mapping(live, "spec", "resources")}}
 
 
 def _moved(error: KubernetesError) -> bool:

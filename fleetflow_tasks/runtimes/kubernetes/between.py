@@ -69,8 +69,11 @@ def _shared(name: str, mounting: list[Source]) -> Iterator[Problem]:
             text = f"can give volume `{name}` only one `{field}`, not {' and '.join(f'`{value}`' for value in said)}"
             yield wrong(list(said.values())[1].service, "options", text, f"say the same in {services}")
     if storage.access_mode(mounting) in (storage.ONE_NODE, storage.ONE_POD):
-        text = f"mounts volume `{name}` in {services}, which must then all run on one node"
-        fix = 'say `kubernetes { access_mode "ReadWriteMany" }` in each, where the storage class can'
+        text = f"mounts volume `{name}` in {services}: they share one claim, so all their pods must run on one node"
+        fix = (
+            "give each a volume of its own name, "
+            'or say `kubernetes { access_mode "ReadWriteMany" }` in each, where the storage class can'
+        )
         yield warned(mounting[0].service, "volumes", text, fix)
 
 

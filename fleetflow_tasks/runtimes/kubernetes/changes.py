@@ -9,9 +9,10 @@ and not touch is told what can be seen by looking.
 import msgspec
 
 from fleetflow_tasks.config.model import Data
+from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.model import ResolvedService, Step, StepId
 from fleetflow_tasks.runtimes.base import Change, FieldChange
-from fleetflow_tasks.runtimes.kubernetes import contents, explain, prune
+from fleetflow_tasks.runtimes.kubernetes import classes, contents, explain, prune
 from fleetflow_tasks.runtimes.kubernetes.apply import as_entitled, entitled, rehearsed
 from fleetflow_tasks.runtimes.kubernetes.client import KubernetesError
 from fleetflow_tasks.runtimes.kubernetes.decide import Decision, Write, decide, superfluous
@@ -31,17 +32,26 @@ _MAY_NOT = "forbidden"  # the code of a problem: we may look, and not touch
 def changes(here: Place) -> dict[StepId, Change]:
     """One snapshot of what is, against the plan: a change per step, and one per service to be pruned."""
     live = here.now()
+    unknown = classes.unknown(here.client, here.services, live.all)
     found: dict[StepId, Change] = {}
     for step in here.plan.steps:
         if step.runtime != "kubernetes":
             continue
         if step.action == "deploy" and step.service is not None:
-            found[step.id] = _change(here, here.plan.service(step.service), live.of(step.service))
+            change = _change(here, here.plan.service(step.service), live.of(step.service))
+            found[step.id] = _refused(change, unknown.get(step.service))
         elif step.action == "remove" and step.service is not None and own(live, step.service):
             found[step.id] = Change(kind="remove", cause="asked for", downtime="for good")
         elif step.action == "prune":
             found |= _pruned(here, step, live)
     return found
+
+
+def _refused(change: Change, problem: Problem | None) -> Change:
+    """It would not come to that."""
+    if problem is None or change.kind == "none":
+        return change
+    return msgspec.structs.replace(change, cause="; ".join(filter(None, [change.cause, problem.message])))
 
 
 def _change(here: Place, service: ResolvedService, live: Objects) -> Change:

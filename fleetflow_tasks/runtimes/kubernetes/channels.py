@@ -7,11 +7,12 @@ both ends writing and neither reading.
 """
 
 import os
+import selectors
 import socket
 import ssl
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from typing import Any, Self
 
@@ -141,6 +142,20 @@ class Channels:
             head = struct.pack(">BBQ", _FINAL | opcode, _MASKED | _LONG, length)
         mask = os.urandom(4)
         self._outgoing += head + mask + _xored(data, mask)
+
+
+def ready(readers: Collection[int], writers: Collection[int], within: float) -> frozenset[int]:
+    """Which of *readers* have something to be read; it also returns once one of *writers* takes more.
+
+    By `poll`: `select` knows no number above 1023, and `epoll` no files, which a command's input may be.
+    """
+    with selectors.PollSelector() as looking:
+        for each in {*readers, *writers}:
+            wanted = (selectors.EVENT_READ if each in readers else 0) | (
+                selectors.EVENT_WRITE if each in writers else 0
+            )
+            looking.register(each, wanted)
+        return frozenset(key.fd for key, events in looking.select(within) if events & selectors.EVENT_READ)
 
 
 def _xored(data: bytes, mask: bytes) -> bytes:

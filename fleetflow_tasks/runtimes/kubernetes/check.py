@@ -5,7 +5,6 @@ In three rounds, since each needs the one before: can the block be read at all; 
 is wrong between them.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
@@ -17,14 +16,13 @@ from fleetflow_tasks.runtimes.kubernetes.between import between
 from fleetflow_tasks.runtimes.kubernetes.complaints import note, warned, wrong
 from fleetflow_tasks.runtimes.kubernetes.environment import config_data, reference
 from fleetflow_tasks.runtimes.kubernetes.manifests import Source, source
+from fleetflow_tasks.runtimes.kubernetes.option_checks import option_problems
 from fleetflow_tasks.runtimes.kubernetes.options import read
 from fleetflow_tasks.runtimes.kubernetes.routes import OUTSIDE, ingress_port, routes
-from fleetflow_tasks.runtimes.kubernetes.settings import settings
+from fleetflow_tasks.runtimes.kubernetes.settings import OLDEST, USUAL, settings, version
 from fleetflow_tasks.runtimes.labels import SLASHED, stage_name
 
 _LARGEST = 1 << 20  # bytes of values that a ConfigMap or a Secret may hold; a Secret's before base64
-_SURGE = re.compile(r"[1-9]\d{0,8}%?")
-_RESTRICTED_CAPABILITY = "NET_BIND_SERVICE"  # the only one that `restricted` lets a container have
 
 
 def check(plan: Plan) -> Iterator[Problem]:
@@ -47,6 +45,15 @@ def _block(service: ResolvedService) -> Iterator[Problem]:
 
 
 def _stage(plan: Plan) -> Iterator[Problem]:
+    asked = plan.options.get("kubernetes", {}).get("version", "")
+    if asked and version(asked) is None:
+        oldest, usual = (".".join(map(str, each)) for each in (OLDEST, USUAL))
+        yield Problem(
+            code="kubernetes-version",
+            message=f"runtime `kubernetes` makes nothing for version `{asked}`",
+            cause=(f"it makes what Kubernetes {oldest} and later take",),
+            fix=f'write `runtime "kubernetes" {{ version "{oldest}" }}`, or leave it out for {usual}',
+        )
     namespace, group = settings(plan).namespace, stage_name(plan.project, plan.stage)
     if not names.is_label(namespace):
         fix = names.fitting(namespace) or "shop"
@@ -263,69 +270,6 @@ def _labels(made_from: Source) -> Iterator[Problem]:
             yield wrong(service, field, f"takes no label `{key}` with the value `{value}`", complaints.VALUE_RULE)
 
 
-def _option_names(made_from: Source) -> Iterator[Problem]:
-    service, options = made_from.service, made_from.options
-    keys = (
-        ("annotations", options.annotations),
-        ("service_annotations", options.service_annotations),
-        ("ingress_annotations", options.ingress_annotations),
-        ("service_account", options.service_account.annotations),
-        ("node_selector", options.node_selector),
-    )
-    for field, found in keys:
-        for key in found:
-            if not names.is_key(key):
-                yield wrong(service, "options", f"takes no `{key}` in `{field}`", complaints.KEY_RULE)
-    objects = (
-        ("service_account", (options.service_account.name,)),
-        ("image_pull_secrets", options.image_pull_secrets),
-        ("priority_class", (options.priority_class,)),
-        ("storage_class", (options.storage_class,)),
-        ("ingress_class", (options.ingress_class,)),
-    )
-    for field, called in objects:
-        for name in called:
-            if name and not names.is_subdomain(name):
-                fix = names.fitting(name) or "a name of lower-case letters and digits"
-                yield wrong(service, "options", f"has no object called `{name}` for `{field}`", f"write `{fix}`")
-
-
-def _option_values(made_from: Source) -> Iterator[Problem]:
-    service, options = made_from.service, made_from.options
-    for key, value in options.node_selector.items():
-        if not names.is_label_value(value):
-            text = f"takes no `node_selector` `{key}` with the value `{value}`"
-            yield wrong(service, "options", text, complaints.VALUE_RULE)
-    if options.max_surge and not _SURGE.fullmatch(options.max_surge):
-        text = f"cannot have `{options.max_surge}` pods more during a rollout"
-        yield wrong(service, "options", text, 'write `max_surge 1` or `max_surge "25%"`')
-    if options.service_account.annotations and not options.service_account.create:
-        text = "writes annotations only on a service account that it makes itself"
-        yield wrong(service, "options", text, "say `service_account create=#true { … }`")
-    for toleration in options.tolerations:
-        if toleration.value and not toleration.key:
-            text = f"cannot tolerate the value `{toleration.value}` of no taint"
-            yield wrong(service, "options", text, f'write `toleration "key" value="{toleration.value}"`')
-        if toleration.seconds is not None and toleration.effect != "NoExecute":
-            text = 'counts `seconds` of a toleration only with `effect="NoExecute"`'
-            yield wrong(service, "options", text, "leave `seconds` out, or say that effect")
-
-
-def _rights(made_from: Source) -> Iterator[Problem]:
-    """`restricted` beside what it forbids."""
-    service, options = made_from.service, made_from.options
-    asked = (
-        ("privileged", options.privileged),
-        ("run_as_user 0", options.run_as_user == 0),
-        *((f'cap_add "{each}"', each != _RESTRICTED_CAPABILITY) for each in options.cap_add),
-    )
-    for what, said in asked if options.restricted else ():
-        if said:
-            yield wrong(service, "options", f"cannot keep `restricted` and give `{what}`", "leave one of them out")
-    if options.run_as_non_root and options.run_as_user == 0:
-        yield wrong(service, "options", "cannot run as user 0 and not as root", "leave one of them out")
-
-
 def _unreachable(made_from: Source) -> Iterator[Problem]:
     """On Docker a service is reached at any port, here only at those it names."""
     service = made_from.service
@@ -358,8 +302,6 @@ _RULES: tuple[Callable[[Source], Iterable[Problem]], ...] = (
     _environment,
     _references,
     _labels,
-    _option_names,
-    _option_values,
-    _rights,
+    option_problems,
     _unreachable,
 )

@@ -8,6 +8,7 @@ has taken its place. `wire` holds the connections, `trouble` says what a refusal
 
 import random
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
@@ -52,6 +53,10 @@ class Client:
     def origin(self) -> str:
         """Where the cluster's address is written, for people."""
         return self.line.target.origin
+
+    def now(self) -> datetime:
+        """The moment on the server's clock, which all times of its objects are on."""
+        return self.line.clock.now()
 
     def close(self) -> None:
         self.line.close()
@@ -187,20 +192,13 @@ class Client:
 
         version: it must still be at it, else the answer is 409 Conflict.
         """
-        options = {
-            "kind": "DeleteOptions",
-            "apiVersion": "v1",
-            "preconditions": {"uid": uid, **({"resourceVersion": version} if version else {})},
-            "propagationPolicy": propagation,
-            **({} if grace is None else {"gracePeriodSeconds": grace}),
-        }
         try:
             self.line.ask(
                 f"delete {_words(kind, name)}",
                 "DELETE",
                 kinds.path(kind, namespace, name),
                 query=_dry(dry_run),
-                body=msgspec.json.encode(options),
+                body=msgspec.json.encode(_meant(uid, version, propagation, grace)),
             )
         except KubernetesError as error:
             if error.status == 404 or _another(error):
@@ -266,6 +264,17 @@ def _chosen(selector: Labels, fields: str) -> list[tuple[str, str]]:
 def _another(error: KubernetesError) -> bool:
     """Whether another object has the name by now: its uid is not the one that was meant."""
     return error.status == 409 and "UID in " in error.answer
+
+
+def _meant(uid: str, version: str, propagation: Propagation, grace: int | None) -> Json:
+    """Which object is to be deleted, and how."""
+    return {
+        "kind": "DeleteOptions",
+        "apiVersion": "v1",
+        "preconditions": {"uid": uid, **({"resourceVersion": version} if version else {})},
+        "propagationPolicy": propagation,
+        **({} if grace is None else {"gracePeriodSeconds": grace}),
+    }
 
 
 def _dry(dry_run: bool) -> list[tuple[str, str]]:

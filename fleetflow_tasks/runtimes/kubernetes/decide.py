@@ -11,6 +11,8 @@ is no protocol here but for what it refuses to change in place:
     an autoscaler that goes          before the workload, which takes the number of its pods back with its next apply
     an autoscaler that comes         after it, when the number of pods has changed hands (`apply`)
     a claim that shrinks             never: it would have to be made anew, and its data with it
+    a ConfigMap of our name that     delete it · make it anew: its name says what it holds
+    holds something else
 
 What the service had and has no more goes once the new version is ready. ConfigMaps and Secrets do not: pods of the
 version before may still be started from them. `prune` takes them.
@@ -39,7 +41,7 @@ from fleetflow_tasks.runtimes.kubernetes.kinds import (
 )
 from fleetflow_tasks.runtimes.kubernetes.manifests import HASH, TEMPLATE, Json
 from fleetflow_tasks.runtimes.kubernetes.objects import at, holds, items, mapping, number, text
-from fleetflow_tasks.runtimes.kubernetes.observe import NAMED_BY_CONTENT, Key, Objects, going, key, mark
+from fleetflow_tasks.runtimes.kubernetes.observe import NAMED_BY_CONTENT, Key, Objects, digest, going, key, mark
 from fleetflow_tasks.runtimes.labels import SLASHED
 
 _ORDER = {kind.name: place for place, kind in enumerate(MADE)}
@@ -88,7 +90,6 @@ class Decision(Data, frozen=True, kw_only=True):
     """What to do, and what to remove once the new version is ready.
 
     fixed: fields that only `--replace` can change; nothing is done then. lost: what nothing can, for it would cost data.
-    serving: whether a version before serves, which is put back if the new one fails.
     """
 
     change: Change
@@ -96,7 +97,6 @@ class Decision(Data, frozen=True, kw_only=True):
     after: tuple[Delete, ...] = ()
     fixed: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
-    serving: bool = False
 
     def describe(self) -> str:
         """One line per operation, as people read it."""
@@ -217,25 +217,24 @@ def finished(job: Json) -> Literal["", "Complete", "Failed"]:
 
 
 def _edited(manifest: Json, found: Json) -> list[str]:
-    """Fields that are not what *manifest* says. Of what is named by its content the name says enough."""
+    """Fields that are not what *manifest* says. What is named by its content may have been made anew, with another."""
     if manifest["kind"] in NAMED_BY_CONTENT:
-        return []
+        return ["data"] if digest(manifest) != digest(found) else []
     return [change.field for change in differences(manifest, found) if SLASHED not in change.field]
 
 
 def _service(desired: Desired, live: Objects, *, replace: bool) -> Decision:
     workload = live.get(key(desired.workload))
-    serving = any(kind in _BESIDE for kind, _ in live)
     fixed, lost = _all_fixed(desired, live), tuple(_lost(desired, live))
     if lost or (fixed and not replace):
-        return Decision(change=_refused(desired.service, lost, fixed), fixed=fixed, lost=lost, serving=serving)
+        return Decision(change=_refused(desired.service, lost, fixed), fixed=fixed, lost=lost)
     grown = _grown(desired.workload, workload) if workload is not None and not fixed else {}
     forward = (*_scalers(desired, live), *_written(desired, live, fixed=bool(fixed), grown=grown))
     after = tuple(_surplus(desired, live))
     kind, cause = _kind(desired, live, forward, after)
     downtime = _downtime(desired.workload, workload, anew=bool(fixed)) if kind == "replace" else "none"
     change = Change(kind=kind, cause=cause, downtime=downtime)
-    return Decision(change=change, forward=forward, after=after, serving=serving)
+    return Decision(change=change, forward=forward, after=after)
 
 
 def _written(desired: Desired, live: Objects, *, fixed: bool, grown: Mapping[str, str]) -> Iterator[Operation]:
@@ -243,13 +242,17 @@ def _written(desired: Desired, live: Objects, *, fixed: bool, grown: Mapping[str
         found = live.get(key(manifest))
         if found is None:
             yield Make(manifest=manifest)
-        elif fixed and _fixed(manifest, found):
+        elif (fixed and _fixed(manifest, found)) or _remade(manifest, found):
             yield Delete(found=found)
             yield Make(manifest=manifest)
         elif grown and found["kind"] == STATEFUL_SET.name:
             yield from _regrown(manifest, found, live, grown)
         elif unfit(manifest, found):
             yield Write(manifest=manifest)
+
+
+def _remade(manifest: Json, found: Json) -> bool:
+    return manifest["kind"] in NAMED_BY_CONTENT and not going(found) and bool(_edited(manifest, found))
 
 
 def _regrown(manifest: Json, found: Json, live: Objects, grown: Mapping[str, str]) -> Iterator[Operation]:

@@ -22,6 +22,7 @@ from fleetflow_tasks.config.model import Data, Secret, ServiceName
 from fleetflow_tasks.plan.model import Plan, ResolvedService
 from fleetflow_tasks.runtimes import labels
 from fleetflow_tasks.runtimes.kubernetes import environment, routes, storage, template, workloads
+from fleetflow_tasks.runtimes.kubernetes.as_yaml import yaml
 from fleetflow_tasks.runtimes.kubernetes.kinds import NAMESPACE, SECRET, SERVICE_ACCOUNT
 from fleetflow_tasks.runtimes.kubernetes.manifests import (
     HASH,
@@ -36,7 +37,6 @@ from fleetflow_tasks.runtimes.kubernetes.manifests import (
 from fleetflow_tasks.runtimes.kubernetes.names import HASH as PREFIX
 from fleetflow_tasks.runtimes.kubernetes.names import JOB_HASH, RUN_HASH, digest, hashed
 from fleetflow_tasks.runtimes.kubernetes.settings import settings
-from fleetflow_tasks.runtimes.kubernetes.texts import yaml
 
 __all__ = ["HASH", "TEMPLATE", "Desired", "Json", "desired", "namespace", "rendered", "stamped"]
 

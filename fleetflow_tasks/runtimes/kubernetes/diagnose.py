@@ -29,7 +29,7 @@ from fleetflow_tasks.runtimes.kubernetes.objects import (
     written,
 )
 from fleetflow_tasks.runtimes.kubernetes.podstate import Container, Pod, of_version, read
-from fleetflow_tasks.runtimes.kubernetes.refusals import refused
+from fleetflow_tasks.runtimes.kubernetes.unmade import refused
 
 __all__ = ["Diagnosis", "Json", "diagnosed", "stuck"]
 
@@ -281,27 +281,9 @@ def _of_container(pod: Pod, container: Container, events: Sequence[Event], now: 
         case reason if reason in pulls.PULLS:
             return pulls.unpulled(container, events, since=since, now=now)
         case "InvalidImageName":
-            message = f"image `{container.image}` has no name that an image can have"
-            cause = (f"the node says: {one_line(container.message)}",)
-            return Diagnosis(
-                code="image-name",
-                reason=container.reason,
-                message=message,
-                cause=cause,
-                fix="correct `image` and `version`",
-                field="image",
-                fatal=True,
-            )
+            return pulls.unnamed(container)
         case "ErrImageNeverPull":
-            message = f'image `{container.image}` is not on the node, and `pull "never"` forbids to fetch it'
-            return Diagnosis(
-                code="image-not-found",
-                reason=container.reason,
-                message=message,
-                fix='load it there, or say `pull "missing"`',
-                field="image",
-                fatal=True,
-            )
+            return pulls.forbidden(container)
         case crashes.CONFIG:
             return crashes.misconfigured(container, since=since, now=now)
         case reason if reason in crashes.CREATION:

@@ -48,4 +48,6 @@ def seconds(since: datetime | None, now: datetime) -> float:
 
 
 def one_line(words: str, most: int = 300) -> str:
-    return " · ".join(part.strip() for part in words.splitlines() if part.strip())[:most]
+    """Cut where it is longer than *most*, and marked there: whoever hides secrets must know of the cut."""
+    line = " · ".join(part.strip() for part in words.splitlines() if part.strip())
+    return line if len(line) <= most else f"{line[:most]}…"

@@ -119,7 +119,7 @@ def _ours(where: Where) -> bool:
     """Marks of the run that made it, and what is the API's own."""
     if where[0] != "metadata":
         return where[0] == "status"
-    return where[1] in _ANSWERED or (where[1] == "labels" and where[-1].startswith(SLASHED))
+    return where[1] in _ANSWERED or (where[1] in {"labels", "annotations"} and where[-1].startswith(SLASHED))
 
 
 def _telling(found: Sequence[tuple[Where, Any, Any]]) -> list[tuple[Where, Any, Any]]:

@@ -11,7 +11,7 @@ Broken is what waiting does not mend (`diagnose`), so that nobody waits ten minu
 Objects are told apart by their `kind`. The API leaves it out of the items of a list: whoever lists puts it in.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from fleetflow_tasks.runtimes.kubernetes.diagnose import diagnosed
@@ -21,7 +21,6 @@ from fleetflow_tasks.runtimes.kubernetes.manifests import TEMPLATE
 from fleetflow_tasks.runtimes.kubernetes.objects import (
     Json,
     at,
-    born,
     condition,
     holds,
     items,
@@ -34,7 +33,6 @@ from fleetflow_tasks.runtimes.kubernetes.objects import (
 from fleetflow_tasks.runtimes.kubernetes.podstate import Container, Pod, of_version
 from fleetflow_tasks.runtimes.ready import Broken, Ready, Verdict, Waiting
 
-ADDRESS_GRACE = 30.0  # seconds that an Ingress is given for its address: many controllers never tell one
 BALANCER_GRACE = 30.0  # of a load balancer that fails to be made: its controller tries again
 
 
@@ -52,7 +50,8 @@ def judged(
     """Of a service: its Deployment, StatefulSet or Job, then what stands *around* it.
 
     workload: None where it is gone. template, pods, claims, events: as in `diagnose.diagnosed`.
-    around: Services, EndpointSlices, HPA, Ingress, PDB. Slices are only asked where any are handed in.
+    around: Services, HPA, Ingress, PDB. Whether a Service leads to the pods is not asked: it follows within a moment of
+    their being ready, and the pods of before are led to until then.
     generation: the one that our own write was answered with; an object that is older is not judged yet.
     """
     if workload is None or at(workload, "metadata", "deletionTimestamp") is not None:
@@ -64,7 +63,7 @@ def judged(
     verdict = _KINDS[text(workload, "kind")](workload, mine, found, events)
     if not isinstance(verdict, Ready):
         return Broken(text=found.message) if found and found.fatal else verdict
-    return _surrounded(verdict, workload, around, events, now)
+    return _surrounded(verdict, around, events, now)
 
 
 def accepted(thing: Json, *, events: Sequence[Json] = (), now: datetime) -> Verdict:
@@ -76,11 +75,16 @@ def accepted(thing: Json, *, events: Sequence[Json] = (), now: datetime) -> Verd
         case "Service":
             return _service(thing, told, now)
         case "Ingress":
-            return _ingress(thing, now)
+            return _ingress(thing)
         case "HorizontalPodAutoscaler":
             return _autoscaler(thing)
         case _:
             return Ready(text="there")
+
+
+def notes(around: Sequence[Json], *, events: Sequence[Json] = (), now: datetime) -> list[str]:
+    """What is not as one would wish around a service that is ready: worth a word, and nothing to wait for."""
+    return _notes(accepted(thing, events=events, now=now) for thing in around)
 
 
 def _older(workload: Json, template: str, generation: int) -> bool:
@@ -208,23 +212,15 @@ def _counted(count: int, word: str) -> str:
 # --- what stands around them
 
 
-def _surrounded(ready: Ready, workload: Json, around: Sequence[Json], events: Sequence[Json], now: datetime) -> Verdict:
+def _surrounded(ready: Ready, around: Sequence[Json], events: Sequence[Json], now: datetime) -> Verdict:
     """The workload's verdict, unless something around it is not there yet; notes are added to its words."""
     verdicts = [accepted(thing, events=events, now=now) for thing in around]
-    verdicts += list(_routed(workload, around))
     worst = next((v for kind in (Broken, Waiting) for v in verdicts if isinstance(v, kind)), None)
-    notes = [v.text for v in verdicts if isinstance(v, Ready) and v.text not in {"there", ""}]
-    return worst or Ready(text="; ".join([ready.text, *notes]))
+    return worst or Ready(text="; ".join([ready.text, *_notes(verdicts)]))
 
 
-def _routed(workload: Json, around: Sequence[Json]) -> Iterator[Verdict]:
-    """A Service leads somewhere once one of its slices holds an address that is ready."""
-    slices = [thing for thing in around if text(thing, "kind") == "EndpointSlice"]
-    if not slices or not number(workload, "spec", "replicas", absent=1):
-        return
-    endpoints = [end for thing in slices for end in items(thing, "endpoints")]
-    if not any(at(end, "conditions", "ready") is not False for end in endpoints):
-        yield Waiting(text="waiting for its Service to lead to it")
+def _notes(verdicts: Iterable[Verdict]) -> list[str]:
+    return [v.text for v in verdicts if isinstance(v, Ready) and v.text != "there"]
 
 
 def _claim(claim: Json, events: Sequence[Json], told: Sequence[Event], now: datetime) -> Verdict:
@@ -257,14 +253,11 @@ def _before(event: Event, thing: Json) -> bool:
     return event.last is not None and since is not None and event.last < since
 
 
-def _ingress(ingress: Json, now: datetime) -> Verdict:
-    """No address is no failure: many controllers never write one. An old Ingress is not waited for again."""
-    if items(ingress, "status", "loadBalancer", "ingress"):
-        return Ready(text="there")
-    left = ADDRESS_GRACE - seconds(born(ingress), now)
-    if left > 0:
-        return Waiting(text="waiting for the address of its Ingress", soon=left)
-    return Ready(text="its Ingress has no address yet")
+def _ingress(ingress: Json) -> Ready:
+    """That the server took it is enough: many controllers never write an address, and a cluster may have none of them.
+    The pods serve meanwhile, and an address is somebody else's to bring."""
+    told = items(ingress, "status", "loadBalancer", "ingress")
+    return Ready(text="there" if told else "its Ingress has no address yet")
 
 
 def _autoscaler(hpa: Json) -> Verdict:

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The API's Events: what its components said of an object. Pure.
 
+Most Events tell that all goes well, several of each pod, and nobody here asks for them: `TELLING` leaves them at the
+server. To take Warnings alone would lose much that judgement needs: that an autoscaler acts, that an image is being
+pulled, that a claim waits for its first pod, and even that no volume was found for it, are no Warnings there.
+
 An Event is told in two forms. The older one counts (`count`, `lastTimestamp`), the newer one, which the scheduler
 writes, has a series (`eventTime`, `series.lastObservedTime`) and leaves the older fields null.
 """
@@ -11,6 +15,23 @@ from datetime import datetime
 
 from fleetflow_tasks.config.model import Data
 from fleetflow_tasks.runtimes.kubernetes.objects import Json, born, moment, number, text
+
+_ROUTINE = (
+    "Scheduled",
+    "Pulled",
+    "Created",
+    "Started",
+    "Killing",
+    "SuccessfulCreate",
+    "SuccessfulDelete",
+    "SuccessfulAttachVolume",
+    "ScalingReplicaSet",
+    "Completed",
+    "Provisioning",
+    "ProvisioningSucceeded",
+    "NoPods",
+)
+TELLING = ",".join(f"reason!={reason}" for reason in _ROUTINE)  # as a field selector
 
 _CONTAINER = re.compile(r"spec\.(?:initContainers|containers|ephemeralContainers)\{(.*)\}")
 
@@ -49,6 +70,18 @@ def read(event: Json) -> Event:
 def newest_first(events: Iterable[Json]) -> tuple[Event, ...]:
     read_all = [read(event) for event in events]
     return tuple(sorted(read_all, key=lambda event: event.last.timestamp() if event.last else 0.0, reverse=True))
+
+
+def of_sets(deployment: str) -> str:
+    """What stands for the ReplicaSets of a Deployment where things are found by uid: they are made and go meanwhile."""
+    return f"ReplicaSet {deployment}"
+
+
+def subject(event: Json) -> str:
+    """What an Event is about: a uid; of a ReplicaSet, its Deployment, whose name has just one part less."""
+    if text(event, "involvedObject", "kind") == "ReplicaSet":
+        return of_sets(text(event, "involvedObject", "name").rpartition("-")[0])
+    return text(event, "involvedObject", "uid")
 
 
 def about(events: Iterable[Event], uid: str, *reasons: str) -> Iterator[Event]:

@@ -27,6 +27,7 @@ _WITHOUT: dict[Purpose, str] = {  # what cannot be done, where a right for it is
     "exec": "`flow exec` does not work",
     "port-forward": "`flow port-forward` does not work",
     "namespace": "a namespace can be neither made nor removed",
+    "storage": "a storage class that does not exist is told only once a volume waits for it",
 }
 
 

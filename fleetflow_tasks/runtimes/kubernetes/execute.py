@@ -8,7 +8,6 @@ its end would wait for ever, so there one says so.
 
 import json
 import os
-import select
 from collections.abc import Sequence
 
 import msgspec
@@ -18,7 +17,7 @@ from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.model import Plan
 from fleetflow_tasks.runtimes.base import NotStartedError, Terminal
 from fleetflow_tasks.runtimes.kubernetes import instances, kinds
-from fleetflow_tasks.runtimes.kubernetes.channels import CLOSING, PLAIN, Channels
+from fleetflow_tasks.runtimes.kubernetes.channels import CLOSING, PLAIN, Channels, ready
 from fleetflow_tasks.runtimes.kubernetes.client import Client
 from fleetflow_tasks.runtimes.kubernetes.objects import Json, items, text
 from fleetflow_tasks.runtimes.kubernetes.settings import settings
@@ -66,8 +65,8 @@ def _carried(channels: Channels, terminal: Terminal) -> bytes:
             channels.put(_SIZE, json.dumps({"Width": now[0], "Height": now[1]}).encode())
         channels.send()
         readers = [channels.fileno(), *([source] if source is not None and channels.room else [])]
-        ready, _, _ = select.select(readers, [channels.fileno()] if channels.unsent else [], [], _GLANCE)
-        if source is not None and source in ready and not _typed(source, channels, terminal):
+        told = ready(readers, [channels.fileno()] if channels.unsent else [], _GLANCE)
+        if source is not None and source in told and not _typed(source, channels, terminal):
             source = None
         for channel, data in channels.take():
             if channel == _STATUS:

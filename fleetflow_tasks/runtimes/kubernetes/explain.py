@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from fleetflow_tasks.errors import Place, Problem
 from fleetflow_tasks.plan.model import Plan, ResolvedService
+from fleetflow_tasks.runtimes.kubernetes.admission import denied
 from fleetflow_tasks.runtimes.kubernetes.settings import settings
 from fleetflow_tasks.runtimes.kubernetes.trouble import Cause, KubernetesError
 
@@ -19,16 +20,9 @@ _DENIED = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]*)"'
     r' in API group "(?P<group>[^"]*)"(?: in the namespace "(?P<namespace>[^"]*)")?'
 )
-_QUOTA = re.compile(
-    r"exceeded quota: (?P<quota>[^,]+), requested: (?P<more>.+), used: (?P<used>.+), limited: (?P<most>.+)"
-)
-_LIMIT = re.compile(r"is forbidden: \[?(?P<why>(?:maximum|minimum) \S+ usage per .+?)\]?$")
-_SECURITY = re.compile(r'violates PodSecurity "(?P<level>[^"]+)": (?P<why>.+)', re.DOTALL)
-_WEBHOOK = re.compile(r'admission webhook "(?P<name>[^"]+)" denied the request:? ?(?P<why>.*)', re.DOTALL)
-_POLICY = re.compile(r"ValidatingAdmissionPolicy '(?P<name>[^']+)'.* denied request: (?P<why>.*)", re.DOTALL)
-_SILENT_WEBHOOK = re.compile(r'failed calling webhook "(?P<name>[^"]+)": (?P<why>.*)', re.DOTALL)
 _MANAGER = re.compile(r'conflict with "(?P<manager>[^"]+)"')
 _UNDECLARED = re.compile(r"(?P<field>\.\S+): field not declared in schema")
+_SLEEP = re.compile(r"preStop(?:\.sleep|: Required value)")  # 1.28 knows no such field, 1.29 takes it away
 _NO_NAMESPACE = re.compile(r'namespaces "(?P<name>[^"]+)" not found')
 _VALUE = re.compile(
     r'^(?:Invalid value|Unsupported value|Duplicate value): (?P<value>"(?:[^"\\]|\\.)*"|\S+): (?P<why>.+)', re.DOTALL
@@ -168,32 +162,22 @@ def _immutable(lead: str, error: KubernetesError, plan: Plan, service: ResolvedS
 
 def _admission(lead: str, error: KubernetesError, service: ResolvedService | None) -> Problem | None:
     """What the cluster's own rules have against it; None where it is nothing of that kind."""
-    said = error.answer
-    code, why, fix, field = "", "", "", ""
-    if found := _QUOTA.search(said):
-        code, field = "quota", "resources"
-        why = f"the namespace's quota `{found['quota']}` is used up: {found['more']} more, used {found['used']} of {found['most']}"
-        fix = f"ask for less, or have the quota `{found['quota']}` raised"
-    elif found := _LIMIT.search(said):
-        code, field = "limit-range", "volumes" if "PersistentVolumeClaim" in said else "resources"
-        why, fix = f"the namespace sets limits: {found['why']}", "ask for what the namespace's LimitRange allows"
-    elif found := _SECURITY.search(said):
-        code, field = "pod-security", "options"
-        why = f"the namespace allows only `{found['level']}` pods: {_line(found['why'])}"
-        fix = "say what is missing in `kubernetes { }`, or have the namespace's label changed"
-    elif found := _WEBHOOK.search(said) or _POLICY.search(said):
-        code, why = "admission-denied", f"`{found['name']}` denies it: {_line(found['why']) or 'without a reason'}"
-        fix = f"do as it says, or ask whoever runs `{found['name']}`"
-    elif found := _SILENT_WEBHOOK.search(said):
-        code, why = "webhook-broken", f"webhook `{found['name']}` does not answer: {_line(found['why'])}"
-        fix = "see to the webhook: the cluster lets nothing through without it: `kubectl get pods -A`"
-    if not code:
+    found = denied(error.answer)
+    if found is None:
         return None
-    return Problem(code=code, message=f"{lead}: {why}", cause=_answer(said), fix=fix, place=_place(service, "", field))
+    return Problem(
+        code=found.code,
+        message=f"{lead}: {found.why}",
+        cause=_answer(error.answer),
+        fix=found.fix,
+        place=_place(service, "", found.field),
+    )
 
 
 def _unfit(lead: str, error: KubernetesError, service: ResolvedService | None) -> Problem:
     """The object itself: a value that cannot be, a field that this server does not know."""
+    if _SLEEP.search(error.answer):
+        return _older(lead, error.answer, service)
     if found := _UNDECLARED.search(error.answer):
         return Problem(
             code="unknown-field",
@@ -205,11 +189,22 @@ def _unfit(lead: str, error: KubernetesError, service: ResolvedService | None) -
     fields = [cause for cause in error.causes if cause.field]
     if error.status == 422 and fields:
         return _invalid(lead, error, service, fields)
+    reason = f", {error.reason}" if error.reason else ""
     return Problem(
         code="api-refused",
         message=f"{lead}: {_line(error.answer)}",
-        cause=(f"the API server's answer has status {error.status}" + (f", {error.reason}" if error.reason else ""),),
+        cause=(f"the API server's answer has status {error.status}{reason}",),
         place=_place(service, ""),
+    )
+
+
+def _older(lead: str, said: str, service: ResolvedService | None) -> Problem:
+    return Problem(
+        code="cluster-older",
+        message=f"{lead}: this cluster is older than 1.30, and cannot let a pod wait before it stops",
+        cause=_answer(said),
+        fix='write `runtime "kubernetes" { version "1.28" }` for this stage: nothing waits then',
+        place=_place(service, "", "options"),
     )
 
 

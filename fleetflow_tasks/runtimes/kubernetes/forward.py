@@ -6,7 +6,6 @@ once it does not. This protocol has no word for "I have said all": a local end t
 only as long as answers come.
 """
 
-import select
 import socket
 import time
 from contextlib import suppress
@@ -15,7 +14,7 @@ from fleetflow_tasks.config.model import ServiceName
 from fleetflow_tasks.errors import Problem, UnavailableError
 from fleetflow_tasks.plan.model import Plan
 from fleetflow_tasks.runtimes.kubernetes import instances, kinds
-from fleetflow_tasks.runtimes.kubernetes.channels import PLAIN, Channels
+from fleetflow_tasks.runtimes.kubernetes.channels import PLAIN, Channels, ready
 from fleetflow_tasks.runtimes.kubernetes.client import Client
 from fleetflow_tasks.runtimes.kubernetes.objects import Json
 from fleetflow_tasks.runtimes.kubernetes.settings import settings
@@ -88,10 +87,10 @@ class _Carrying:
             *([near] if self._open and self._channels.room else []),
         ]
         writers = [*([far] if self._channels.unsent else []), *([near] if self._waiting else [])]
-        ready, _, _ = select.select(readers, writers, [], 1.0)
-        if near in ready:
+        told = ready(readers, writers, 1.0)
+        if near in told:
             self._say()
-        if far in ready:
+        if far in told:
             self._hear()
         with suppress(BlockingIOError):
             del self._waiting[: self._line.send(self._waiting)]

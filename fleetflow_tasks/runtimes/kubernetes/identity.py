@@ -8,10 +8,10 @@ may not look at `kube-system` leaves the authority itself, as the next best thin
 """
 
 import hashlib
-import threading
 
 from fleetflow_tasks.runtimes.kubernetes.client import Client, KubernetesError
 from fleetflow_tasks.runtimes.kubernetes.kinds import NAMESPACE
+from fleetflow_tasks.runtimes.kubernetes.together import Together
 
 _OLDEST = "kube-system"  # made by the API server itself, and never removed
 
@@ -22,14 +22,15 @@ class Identity:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._told: str | None = None
-        self._asking = threading.Lock()
+        self._together: Together[str] = Together()
 
     def __call__(self) -> str:
         """The uid, else `ca:…`; "" where there is neither. Raises KubernetesError where nobody answers."""
-        with self._asking:
-            if self._told is None or not self._client.line.target.proved:
-                self._told = self._asked()
-            return self._told
+        told = self._told
+        if told is None or not self._client.line.target.proved:
+            told = self._together(self._asked)
+        self._told = told
+        return told
 
     def _asked(self) -> str:
         try:

@@ -37,10 +37,8 @@ POD = Kind(name="Pod", plural="pods")
 REPLICA_SET = Kind(name="ReplicaSet", api="apps/v1", plural="replicasets")
 CONTROLLER_REVISION = Kind(name="ControllerRevision", api="apps/v1", plural="controllerrevisions")
 EVENT = Kind(name="Event", plural="events")
-ENDPOINT_SLICE = Kind(name="EndpointSlice", api="discovery.k8s.io/v1", plural="endpointslices")
-NODE = Kind(name="Node", plural="nodes", namespaced=False)
 STORAGE_CLASS = Kind(name="StorageClass", api="storage.k8s.io/v1", plural="storageclasses", namespaced=False)
-INGRESS_CLASS = Kind(name="IngressClass", api="networking.k8s.io/v1", plural="ingressclasses", namespaced=False)
+PERSISTENT_VOLUME = Kind(name="PersistentVolume", plural="persistentvolumes", namespaced=False)
 
 WORKLOADS = (DEPLOYMENT, STATEFUL_SET, JOB)
 
@@ -48,7 +46,7 @@ WORKLOADS = (DEPLOYMENT, STATEFUL_SET, JOB)
 # behind it: its name must resolve when the first of them starts.
 MADE = (NAMESPACE, SERVICE_ACCOUNT, CONFIG_MAP, SECRET, CLAIM, SERVICE, *WORKLOADS, HPA, PDB, INGRESS)
 
-READ = (POD, REPLICA_SET, CONTROLLER_REVISION, EVENT, ENDPOINT_SLICE, NODE, STORAGE_CLASS, INGRESS_CLASS)
+READ = (POD, REPLICA_SET, CONTROLLER_REVISION, EVENT, STORAGE_CLASS, PERSISTENT_VOLUME)
 
 _BY_NAME = {kind.name: kind for kind in (*MADE, *READ)}
 

@@ -18,15 +18,15 @@ from fleetflow_tasks.errors import Problem, UnavailableError
 from fleetflow_tasks.runtimes.kubernetes.credentials import (
     Issuer,
     Pass,
-    Plugin,
     basic,
     bearer,
     openid,
-    plugin,
     token_file,
 )
-from fleetflow_tasks.runtimes.kubernetes.reach import Target, proxy
+from fleetflow_tasks.runtimes.kubernetes.plugins import Plugin, plugin
+from fleetflow_tasks.runtimes.kubernetes.reach import Target, bare, proxy
 
+_AS_DATA = "write it in base64 as `{name}-data`"
 _SECTIONS = ("clusters", "contexts", "users")
 
 
@@ -142,6 +142,12 @@ def _target(cluster: Entry, context: str, environ: Mapping[str, str]) -> Target:
     server = str(cluster.said.get("server") or "").rstrip("/")
     if not server.startswith(("http://", "https://")):
         raise _wrong(cluster.file, f"has no `server` with http:// or https:// for context `{context}`")
+    if bare(server) != server:
+        raise _wrong(
+            cluster.file,
+            f"has a name and a password in the `server` of context `{context}`",
+            "write them as `username` and `password` of its user",
+        )
     return Target(
         server=server,
         origin=f"context `{context}` of {cluster.file}",
@@ -233,6 +239,8 @@ def _told(cluster: Entry, target: Target) -> Mapping[str, Any]:
 def _content(entry: Entry, name: str) -> bytes:
     """PEM: in the file itself, as base64, or in another file."""
     inside, path = entry.said.get(f"{name}-data"), entry.said.get(name)
+    if "-----BEGIN" in str(path):
+        raise _wrong(entry.file, f"holds `{name}` itself, where the name of a file belongs", _AS_DATA.format(name=name))
     try:
         if inside:
             return base64.b64decode("".join(str(inside).split()), validate=True)

@@ -1,14 +1,68 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers that are read as they come: a pod's log, and what a watch tells. Another thread may end them."""
+"""The bodies of answers: as a whole within the time of its call, or as they come (a pod's log, what a watch tells).
+
+A timeout of a socket counts from byte to byte: a server that says one each second would be listened to for ever.
+"""
 
 import threading
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any, Self
 
 from fleetflow_tasks.runtimes.kubernetes.trouble import decoded, lost, reported
 
 _PIECE = 2**16  # bytes read at once, at most
+
+
+def whole(answer: Any, end: float) -> bytes:
+    """All of it, as it was meant. Raises TimeoutError where it has not ended by *end*, an HTTPError where it is cut."""
+    from urllib3.exceptions import HTTPError
+
+    pieces: list[bytes] = []
+    cut: HTTPError | None = None
+    with closing(answer), _woken(answer, end):
+        try:
+            while piece := _piece(answer, end):
+                pieces.append(piece)
+        except HTTPError as error:
+            cut = error
+    _in_time(end)  # who was woken has seen an end, or a cut
+    if cut is not None:
+        raise cut
+    return b"".join(pieces)
+
+
+def _piece(answer: Any, end: float) -> bytes:
+    _in_time(end)
+    if answer.connection is not None and answer.connection.sock is not None:
+        answer.connection.sock.settimeout(max(0.001, end - time.monotonic()))
+    return bytes(answer.read1(_PIECE))
+
+
+def _in_time(end: float) -> None:
+    if time.monotonic() >= end:
+        raise TimeoutError
+
+
+@contextmanager
+def _woken(answer: Any, end: float) -> Iterator[None]:
+    """A server that is about to close says so, and its socket is no longer to be had: then it is ended from outside."""
+    if answer.connection is None or answer.connection.sock is not None:
+        yield
+        return
+    waker = threading.Timer(end - time.monotonic(), _shut, [answer])
+    waker.daemon = True
+    waker.start()
+    try:
+        yield
+    finally:
+        waker.cancel()
+
+
+def _shut(answer: Any) -> None:
+    with suppress(OSError, ValueError, RuntimeError, AttributeError):
+        answer.shutdown()
 
 
 class Lines:
@@ -69,8 +123,7 @@ class Lines:
         """Wakes who reads: closing alone would leave it waiting for the next byte. Whoever reads then gives it back."""
         with self._ending:
             self._closed = True
-            with suppress(OSError, ValueError, RuntimeError, AttributeError):
-                self._answer.shutdown()
+            _shut(self._answer)
             if not self._begun:
                 self._answer.close()
 

@@ -15,10 +15,12 @@ from contextlib import contextmanager
 
 from fleetflow_tasks.errors import UnavailableError
 from fleetflow_tasks.runtimes.kubernetes.client import Client, Json, Listed
+from fleetflow_tasks.runtimes.kubernetes.events import TELLING
 from fleetflow_tasks.runtimes.kubernetes.kinds import EVENT, Kind
 from fleetflow_tasks.runtimes.kubernetes.lines import Watching
 from fleetflow_tasks.runtimes.kubernetes.store import Changes, Store
-from fleetflow_tasks.runtimes.kubernetes.trouble import KubernetesError
+from fleetflow_tasks.runtimes.kubernetes.together import SLICE, Pause
+from fleetflow_tasks.runtimes.kubernetes.trouble import KubernetesError, broken, slow
 from fleetflow_tasks.runtimes.labels import SLASHED
 
 SHORTEST, LONGEST = 0.1, 2.0  # seconds between two tries to reach a server that does not answer
@@ -29,7 +31,6 @@ BUSY = 429  # of HTTP: it has more to do than it can, or is still waking up
 GONE = 410  # of HTTP: the version that we go on from is no longer known
 FORBIDDEN = {401, 403, 404, 405}
 OURS = f"{SLASHED}project"  # a label that whatever we made has, and what is made from it
-WARNINGS = "type=Warning"  # of events; the others are many, and say only that all is well
 
 Failure = KubernetesError | UnavailableError
 
@@ -62,12 +63,16 @@ class Stream:
     def over(self) -> bool:
         return self._failure is not None or self._ended.is_set()
 
-    def ready(self, timeout: float) -> None:
-        """Return when everything was listed once, and is watched. Raises what stands in the way."""
-        in_time = self._ready.wait(timeout)
+    def ready(self, timeout: float, pause: Pause | None = None) -> None:
+        """Return when everything was listed once, and is watched. Raises what stands in the way: before that the store is
+        empty, and would be taken for a service that is gone. pause: asked meanwhile; it may raise."""
+        end = time.monotonic() + timeout
+        while not self._ready.wait(max(0.0, min(SLICE, end - time.monotonic()))):
+            if time.monotonic() >= end:
+                raise self._last or slow(f"list {self._kind.plural}", timeout)
+            if pause is not None:
+                pause()
         self.check()
-        if not in_time and self._last is not None:
-            raise self._last
 
     def check(self) -> None:
         if self._failure is not None:
@@ -85,17 +90,26 @@ class Stream:
         self._thread.join(LEAVING)
 
     def _run(self) -> None:
-        while not self.over:
-            try:
-                self._listen()
-            except KubernetesError as error:
-                self._refused(error)
-            except UnavailableError as error:
-                self._again(error, str(error))
+        """Who waits is told of a mistake of ours too: what is held would never change again, and look like the truth."""
+        try:
+            while not self.over:
+                self._tried()
+        except Exception as error:  # noqa: BLE001  (the end of a thread: whoever waits raises it, with this as its cause)
+            failure = broken(f"watch {self._kind.plural}", error)
+            failure.__cause__ = error
+            self._failed(failure)
+
+    def _tried(self) -> None:
+        try:
+            self._listen()
+        except KubernetesError as error:
+            self._refused(error)
+        except UnavailableError as error:
+            self._again(error, str(error))
 
     def _listen(self) -> None:
         """One list, where we know nothing, then one watch to its end."""
-        selector, fields = ("", WARNINGS) if self._kind == EVENT else (OURS, "")
+        selector, fields = ("", TELLING) if self._kind == EVENT else (OURS, "")
         if not self._version:
             listed = self._client.list(self._kind, self._namespace, selector, fields)
             self._replaced(listed)

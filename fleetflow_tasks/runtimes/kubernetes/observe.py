@@ -3,16 +3,20 @@
 
 A stage of five hundred services is looked at with as many requests as a stage of one. What the steps then write goes
 into the same picture, with the cluster's own answer, so that it stays true for what this worker does. For what others
-do it does not have to: each write is preceded by a look at the one object that it changes (`writer`).
+do it need not be exact: each write is preceded by a look at the one object that it changes (`apply`). But that nothing
+has to be written is believed without such a look, so a picture that is some seconds old is taken anew, once for all who
+ask meanwhile; and so is one from before a step's first attempt, of which this worker may not know what became.
 
 Objects that a controller made from ours (the claims of a StatefulSet) bear the labels of their pods, but no generation.
 """
 
+import hashlib
+import json
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 from fleetflow_tasks.config.model import ProjectName, ServiceName, StageName
@@ -20,6 +24,7 @@ from fleetflow_tasks.runtimes.kubernetes.client import Client
 from fleetflow_tasks.runtimes.kubernetes.desired import Json
 from fleetflow_tasks.runtimes.kubernetes.kinds import CONFIG_MAP, MADE, SECRET, Kind
 from fleetflow_tasks.runtimes.kubernetes.objects import light
+from fleetflow_tasks.runtimes.kubernetes.together import Pause, Together
 from fleetflow_tasks.runtimes.labels import SLASHED, Mark, read, written
 
 Key = tuple[str, str]  # an object's kind and name, as a manifest says them
@@ -27,7 +32,10 @@ Objects = Mapping[Key, Json]
 
 LISTED = tuple(kind for kind in MADE if kind.namespaced)
 NAMED_BY_CONTENT = frozenset({CONFIG_MAP.name, SECRET.name})  # what they hold never changes, and may be secret
+FRESH = 10.0  # seconds for which a picture is believed
 KEPT, RUNS = 20_000, 256  # objects of all pictures that are kept, some 100 MB; and of how many runs
+
+_DIGEST = "digest"  # in the place of the data
 
 
 def mark(found: Json) -> Mark:
@@ -56,14 +64,15 @@ def labels(project: ProjectName, stage: StageName, service: ServiceName | None =
 
 
 class Snapshot:
-    """The objects of one stage, as they were when the run first looked, and what this worker has written since."""
+    """The objects of one stage, as they were when they were last listed, and what this worker has written since."""
 
     def __init__(self, found: Iterable[Json]) -> None:
         self._services: dict[ServiceName | None, dict[Key, Json]] = {}
+        self._written: list[tuple[float, Json, bool]] = []  # when, what, whether it is there
         self._lock = threading.Lock()
         for each in found:
             if not controlled(each):
-                self.put(each)
+                self._kept(_light(each))
 
     def __len__(self) -> int:
         return sum(map(len, self._services.values()))
@@ -80,11 +89,38 @@ class Snapshot:
     def put(self, found: Json) -> None:
         light = _light(found)
         with self._lock:
-            self._services.setdefault(mark(found).service, {})[key(found)] = light
+            self._kept(light)
+            self._written.append((time.monotonic(), light, True))
 
     def drop(self, found: Json) -> None:
+        light = _light(found)
         with self._lock:
-            self._services.get(mark(found).service, {}).pop(key(found), None)
+            self._dropped(light)
+            self._written.append((time.monotonic(), light, False))
+
+    def renew(self, listed: "Snapshot", since: float) -> None:
+        """Become *listed*, whose listing began at *since*, with what was written meanwhile: it may have missed that."""
+        with self._lock:
+            self._services = listed._services  # noqa: SLF001  (another one of ours, which nobody else holds)
+            self._written = [each for each in self._written if each[0] >= since]
+            for _, each, there in self._written:
+                if there:
+                    self._kept(each)
+                else:
+                    self._dropped(each)
+
+    def _kept(self, light: Json) -> None:
+        """Unless a newer state of it is known."""
+        held = self._services.setdefault(mark(light).service, {})
+        if (known := held.get(key(light))) is None or _version(known) <= _version(light):
+            held[key(light)] = light
+
+    def _dropped(self, light: Json) -> None:
+        """Unless another one has taken its place."""
+        held = self._services.get(mark(light).service, {})
+        known = held.get(key(light))
+        if known is not None and known["metadata"].get("uid") == light["metadata"].get("uid"):
+            del held[key(light)]
 
 
 def own(known: Snapshot, service: ServiceName) -> dict[Key, Json]:
@@ -107,53 +143,91 @@ class Snapshots:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._kept: OrderedDict[tuple[str, ...], Snapshot] = OrderedDict()
-        self._looking: dict[tuple[str, ...], threading.Lock] = {}
+        self._kept: OrderedDict[tuple[str, ...], _Picture] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, namespace: str, project: ProjectName, stage: StageName, run: str) -> Snapshot:
-        name = (namespace, project, stage, run)
-        with self._alone(name):
-            if (kept := self._found(name)) is not None:
-                return kept
-            made = snapshot(self._client, namespace, project, stage)
-            self._keep(name, made)
-            return made
+    def of(
+        self,
+        namespace: str,
+        project: ProjectName,
+        stage: StageName,
+        run: str,
+        *,
+        fresh: float = FRESH,
+        pause: Pause | None = None,
+    ) -> Snapshot:
+        """fresh: how many seconds old it may be; 0: as of now. pause: asked while another one looks; it may raise."""
+
+        def look() -> Snapshot:
+            return snapshot(self._client, namespace, project, stage)
+
+        picture = self._found((namespace, project, stage, run))
+        found = picture.since(time.monotonic() - fresh, look, pause)
+        self._swept()
+        return found
 
     def forget(self, namespace: str, project: ProjectName, stage: StageName, run: str) -> None:
         with self._lock:
             self._kept.pop((namespace, project, stage, run), None)
 
-    @contextmanager
-    def _alone(self, name: tuple[str, ...]) -> Iterator[None]:
-        """All steps of a run begin at once; one of them looks, the others wait for it."""
+    def _found(self, name: tuple[str, ...]) -> "_Picture":
         with self._lock:
-            looking = self._looking.setdefault(name, threading.Lock())
-        try:
-            with looking:
-                yield
-        finally:
-            with self._lock:
-                self._looking.pop(name, None)
+            picture = self._kept.setdefault(name, _Picture())
+            self._kept.move_to_end(name)
+            return picture
 
-    def _found(self, name: tuple[str, ...]) -> Snapshot | None:
+    def _swept(self) -> None:
         with self._lock:
-            if name in self._kept:
-                self._kept.move_to_end(name)
-            return self._kept.get(name)
-
-    def _keep(self, name: tuple[str, ...], made: Snapshot) -> None:
-        with self._lock:
-            self._kept[name] = made
             held = sum(map(len, self._kept.values()))
             while (held > KEPT or len(self._kept) > RUNS) and len(self._kept) > 1:
                 _, dropped = self._kept.popitem(last=False)
                 held -= len(dropped)
 
 
+class _Picture:
+    """Of one run: the same object for all its steps, however often it is taken anew."""
+
+    def __init__(self) -> None:
+        self._together: Together[tuple[float, Snapshot]] = Together()
+        self._taken: tuple[float, Snapshot] | None = None  # when its listing began
+
+    def __len__(self) -> int:
+        return len(self._taken[1]) if self._taken else 0
+
+    def since(self, wanted: float, look: Callable[[], Snapshot], pause: Pause | None) -> Snapshot:
+        """As of *wanted* or later. All steps of a run begin at once: one of them looks, the others wait for it."""
+        taken = self._taken
+        while taken is None or taken[0] < wanted:
+            taken = self._together(lambda: self._looked(wanted, look), pause)
+        return taken[1]
+
+    def _looked(self, wanted: float, look: Callable[[], Snapshot]) -> tuple[float, Snapshot]:
+        if self._taken is not None and self._taken[0] >= wanted:
+            return self._taken  # somebody was done just now
+        began, found = time.monotonic(), look()
+        if self._taken is not None:
+            self._taken[1].renew(found, began)
+            found = self._taken[1]
+        self._taken = began, found
+        return self._taken
+
+
 def _light(found: Json) -> Json:
     """Without what is read from the object itself before it is changed, and without what must not be kept."""
     whole: dict[str, Any] = {**found, "metadata": light(found["metadata"])}
     if whole["kind"] in NAMED_BY_CONTENT:
+        whole[_DIGEST] = digest(found)
         whole.pop("data", None)
     return whole
+
+
+def digest(found: Json) -> str:
+    """Of what a ConfigMap or a Secret holds; it says the same of one in a picture, which holds that no more."""
+    data = {name: found[name] for name in ("data", "binaryData") if found.get(name)}
+    return str(found.get(_DIGEST) or hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest())
+
+
+def _version(found: Json) -> int:
+    """Versions grow, as every client of the API relies on by now."""
+    said = str(found["metadata"].get("resourceVersion", ""))
+    return int(said) if said.isdigit() else 0

@@ -144,10 +144,18 @@ SCHEMA: tuple[Row, ...] = (
         default="30 s",
     ),
     Row(
+        name="stop_delay",
+        doc="Pause before that signal, until no more requests come; added to `stop_grace`.",
+        type="seconds",
+        low=0,
+        default="3 s where it has a TCP port; 0 for a stage with `version` below 1.30",
+        example="stop_delay 10",
+    ),
+    Row(
         name="pre_stop",
         kind="values",
-        doc="Command inside before that signal, such as a pause until no more requests come.",
-        example='pre_stop "sleep" "5"',
+        doc="Command inside before that signal, in place of the pause; it takes its time from `stop_grace`.",
+        example='pre_stop "nginx" "-s" "quit"',
     ),
     Row(
         name="storage_class",
@@ -210,7 +218,7 @@ class Toleration(Data, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Options(Data, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """stop_grace: seconds. max_surge: a number or percent, "" for ours. Empty and None: not said."""
+    """stop_grace, stop_delay: seconds. max_surge: a number or percent, "" for ours. Empty and None: not said."""
 
     service_type: ServiceType = "ClusterIP"
     node_port: int | None = None
@@ -234,6 +242,7 @@ class Options(Data, frozen=True, kw_only=True, forbid_unknown_fields=True):
     restricted: bool = False
     working_dir: str = ""
     stop_grace: float | None = None
+    stop_delay: float | None = None
     pre_stop: tuple[str, ...] = ()
     storage_class: str = ""
     access_mode: AccessMode | None = None

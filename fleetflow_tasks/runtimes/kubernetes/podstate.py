@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from fleetflow_tasks.config.model import Data
+from fleetflow_tasks.runtimes.kubernetes.dependencies import WAIT
 from fleetflow_tasks.runtimes.kubernetes.manifests import TEMPLATE
 from fleetflow_tasks.runtimes.kubernetes.objects import (
     Json,
@@ -24,7 +25,6 @@ from fleetflow_tasks.runtimes.kubernetes.objects import (
     number,
     text,
 )
-from fleetflow_tasks.runtimes.kubernetes.waits import WAIT
 
 _WAITS = re.compile(r"waiting for ([^\s;]+:\d+)")  # what an init container that waits says first
 

@@ -6,7 +6,8 @@ that it holds, ConfigMaps and Secrets of earlier contents go once nothing is mad
 ControllerRevision, which is what a cluster keeps for going back. So `kubectl rollout undo` works as far as it remembers;
 `flow rollback` makes anew what it needs. Of a job's runs the newest stays, to be read.
 
-A namespace goes with its stage if a run of this stage made it, and if nothing is left in it, of the kinds that we know.
+A namespace goes with its stage if a run of this stage made it, and if nothing is left in it, of whatever kind: what
+cannot be listed may be there, and keeps it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,6 +30,7 @@ from fleetflow_tasks.runtimes.kubernetes.kinds import (
 from fleetflow_tasks.runtimes.kubernetes.manifests import Json
 from fleetflow_tasks.runtimes.kubernetes.objects import born, mapping, text
 from fleetflow_tasks.runtimes.kubernetes.observe import LISTED, NAMED_BY_CONTENT, Key, Objects, going, key, labels, mark
+from fleetflow_tasks.runtimes.kubernetes.strangers import strangers
 
 _FORBIDDEN, _CONFLICT = 403, 409
 # What a cluster puts into every namespace by itself.
@@ -69,43 +71,42 @@ def tidied(client: Client, namespace: str, left: Iterable[Json], run: str) -> It
         live = client.get(kind, namespace, called)
         if live is None or mark(live).run != run:
             continue
-        metadata = live["metadata"]
-        try:
-            gone = client.delete(
-                kind,
-                namespace,
-                called,
-                uid=metadata["uid"],
-                version=metadata["resourceVersion"],
-                propagation="Background",
-            )
-        except KubernetesError as error:
-            if error.status != _CONFLICT:
-                raise
-            continue
-        if gone:
+        if _removed(client, live):
             yield name(live)
 
 
 def namespace_gone(client: Client, plan: Plan, namespace: str, attempt: Attempt, *, claims_stay: bool) -> str:
     """What became of the namespace; "" where it was never ours to remove."""
     try:
-        live = client.get(NAMESPACE, "", namespace)
-        if live is None or going(live) or not is_ours(live, plan):
-            return ""
-        attempt.report(f"looking whether anything is left in namespace {namespace}")
-        left = holding(client, plan, namespace, claims_stay=claims_stay)
-        if left:
-            return f"kept namespace {namespace}: {left[0]} is in it" + (
-                f", and {len(left) - 1} more" if left[1:] else ""
-            )
-        attempt.checkpoint()
-        client.delete(NAMESPACE, "", namespace, uid=live["metadata"]["uid"], propagation="Background")
+        while True:
+            live = client.get(NAMESPACE, "", namespace)
+            if live is None or going(live) or not is_ours(live, plan):
+                return ""
+            attempt.report(f"looking whether anything is left in namespace {namespace}")
+            left = holding(client, plan, namespace, claims_stay=claims_stay)
+            if left:
+                return f"kept namespace {namespace}: {left[0]}" + (f", and {len(left) - 1} more" if left[1:] else "")
+            attempt.checkpoint()
+            if _removed(client, live):
+                return f"removed namespace {namespace}"
     except KubernetesError as error:
         if error.status != _FORBIDDEN:
             raise
         return f"kept namespace {namespace}: we may not remove it"
-    return f"removed namespace {namespace}"
+
+
+def _removed(client: Client, live: Json) -> bool:
+    """False: somebody has changed it since it was looked at, and may have had a reason."""
+    metadata = live["metadata"]
+    kind, uid, version = named(live["kind"]), metadata["uid"], metadata["resourceVersion"]
+    try:
+        return client.delete(
+            kind, metadata.get("namespace", ""), metadata["name"], uid=uid, version=version, propagation="Background"
+        )
+    except KubernetesError as error:
+        if error.status != _CONFLICT:
+            raise
+        return False
 
 
 def is_ours(namespace: Json, plan: Plan) -> bool:
@@ -149,9 +150,10 @@ def _template(found: Json) -> Json:
 
 
 def holding(client: Client, plan: Plan, namespace: str, *, claims_stay: bool) -> list[str]:
-    """What stays in the namespace when the stage has gone: what is not the stage's, and its claims."""
+    """What stays in the namespace when the stage has gone, in words: what is not the stage's, and its claims."""
     found = [each for kind in (*LISTED, POD) for each in client.list(kind, namespace).items]
-    return [name(each) for each in found if not _natural(each) and not _goes(each, plan, claims_stay=claims_stay)]
+    left = [each for each in found if not _natural(each) and not _goes(each, plan, claims_stay=claims_stay)]
+    return [f"{name(each)} is in it" for each in left] or [*strangers(client, namespace)]
 
 
 def _natural(found: Json) -> bool:

@@ -63,6 +63,13 @@ def _certified(made: ssl.SSLContext, held: Pass) -> None:
         made.load_cert_chain(both.name)
 
 
+def bare(url: str) -> str:
+    """An address without the name and the password that it may hold: to be shown, and to be handed on."""
+    before, _, host = url.rpartition("@")
+    scheme, sign, _ = before.partition("://")
+    return f"{scheme}{sign}{host}" if sign else host
+
+
 def proxy(server: str, environ: Mapping[str, str]) -> str:
     """The proxy that the environment names for *server*, "" for none."""
     url = urlsplit(server)

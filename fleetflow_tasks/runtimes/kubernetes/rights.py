@@ -17,14 +17,16 @@ from fleetflow_tasks.runtimes.kubernetes.kinds import (
     INGRESS,
     MADE,
     NAMESPACE,
+    PERSISTENT_VOLUME,
     POD,
     REPLICA_SET,
     SERVICE,
+    STORAGE_CLASS,
     WORKLOADS,
     Kind,
 )
 
-Purpose = Literal["deploy", "namespace", "logs", "exec", "port-forward"]
+Purpose = Literal["deploy", "namespace", "storage", "logs", "exec", "port-forward"]
 
 
 class Need(Data, frozen=True, kw_only=True):
@@ -50,7 +52,9 @@ def _needs() -> Iterator[Need]:
         if kind.namespaced:
             verbs = (*_CHANGED, "watch") if kind in _HEARD else _CHANGED
             yield Need(kind=kind, verbs=verbs, purpose="deploy")
-    yield Need(kind=POD, verbs=("list", "watch"), purpose="deploy")
+    # One that the kubelet holds back is removed when its service is deployed again, or turned round: not all are replaced
+    # by themselves.
+    yield Need(kind=POD, verbs=("delete", "get", "list", "watch"), purpose="deploy")
     yield Need(kind=EVENT, verbs=("list", "watch"), purpose="deploy")
     # Which ConfigMaps and Secrets the versions are made from that are kept for going back.
     yield Need(kind=REPLICA_SET, verbs=("list",), purpose="deploy")
@@ -60,7 +64,10 @@ def _needs() -> Iterator[Need]:
     yield Need(kind=POD, part="exec", verbs=("create", "get"), purpose="exec")
     yield Need(kind=POD, part="portforward", verbs=("create", "get"), purpose="port-forward")
     # Of the whole cluster: only for a namespace that is not there yet, or was made by us and is to go.
-    yield Need(kind=NAMESPACE, verbs=("create", "delete", "get", "patch"), purpose="namespace")
+    yield Need(kind=NAMESPACE, verbs=("create", "delete", "get"), purpose="namespace")
+    # Of the whole cluster too: whether a storage class that a service names is there, or a volume that bears its name.
+    yield Need(kind=PERSISTENT_VOLUME, verbs=("list",), purpose="storage")
+    yield Need(kind=STORAGE_CLASS, verbs=("get",), purpose="storage")
 
 
 NEEDS = tuple(_needs())

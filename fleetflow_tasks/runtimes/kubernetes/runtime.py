@@ -7,11 +7,10 @@ worker may do any step, and do it again.
 """
 
 import socket
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import ClassVar
 
 from fleetflow_tasks.config.model import RuntimeName, ServiceName
@@ -31,9 +30,9 @@ from fleetflow_tasks.runtimes.base import (
     Terminal,
 )
 from fleetflow_tasks.runtimes.kubernetes import check as checks
-from fleetflow_tasks.runtimes.kubernetes import examine, execute, explain, forward, prune, waiting, words
-from fleetflow_tasks.runtimes.kubernetes.access import connect
+from fleetflow_tasks.runtimes.kubernetes import classes, examine, execute, explain, forward, prune, waiting, words
 from fleetflow_tasks.runtimes.kubernetes.apply import Gone, Hands, Told
+from fleetflow_tasks.runtimes.kubernetes.before import Past, past
 from fleetflow_tasks.runtimes.kubernetes.changes import changes
 from fleetflow_tasks.runtimes.kubernetes.client import TIMEOUT, KubernetesError, Trace
 from fleetflow_tasks.runtimes.kubernetes.decide import (
@@ -48,13 +47,14 @@ from fleetflow_tasks.runtimes.kubernetes.decide import (
     superfluous,
 )
 from fleetflow_tasks.runtimes.kubernetes.desired import Desired, desired, namespace, rendered, stamped
+from fleetflow_tasks.runtimes.kubernetes.events import TELLING
 from fleetflow_tasks.runtimes.kubernetes.kinds import EVENT, NAMESPACE, POD, WORKLOADS, Kind, named
 from fleetflow_tasks.runtimes.kubernetes.logs import lines
 from fleetflow_tasks.runtimes.kubernetes.manifests import Json
 from fleetflow_tasks.runtimes.kubernetes.objects import text
 from fleetflow_tasks.runtimes.kubernetes.observe import Objects, Snapshot, going, key, labels, mark, own
 from fleetflow_tasks.runtimes.kubernetes.options import SCHEMA
-from fleetflow_tasks.runtimes.kubernetes.place import Cluster, Place
+from fleetflow_tasks.runtimes.kubernetes.place import Clusters, Place
 from fleetflow_tasks.runtimes.kubernetes.settings import settings
 from fleetflow_tasks.runtimes.kubernetes.status import told
 from fleetflow_tasks.runtimes.kubernetes.work import Work
@@ -72,11 +72,8 @@ class KubernetesRuntime:
 
     def __init__(self, environ: Mapping[str, str], *, trace: Trace | None = None, timeout: float = TIMEOUT) -> None:
         """environ: where a cluster may be named. trace: told of each request, for counting. timeout: of one call."""
-        self._environ = environ
-        self._trace = trace
         self._timeout = timeout
-        self._clusters: dict[str, Cluster] = {}
-        self._connecting = threading.Lock()
+        self._clusters = Clusters(environ, trace, timeout)
 
     # --- before a run
 
@@ -94,23 +91,25 @@ class KubernetesRuntime:
 
     def prepare(self, plan: Plan, step: Step, attempt: Attempt) -> Outcome:
         with _deploying(plan, step):
-            here = self._place(plan)
+            here = self._place(plan, attempt)
             if step.service is None:
+                if unknown := classes.unknown(here.client, here.services, lambda: here.known(attempt).all()):
+                    raise DeployError(next(iter(unknown.values())))
                 return self._prepare_stage(here, attempt)
             return self._prepare_service(here, plan.service_of(step), attempt)
 
     def deploy(self, plan: Plan, step: Step, attempt: Attempt) -> Outcome:
         with _deploying(plan, step):
-            here, service = self._place(plan), plan.service_of(step)
+            here, service = self._place(plan, attempt), plan.service_of(step)
             wanted, known = desired(plan, service, run=attempt.run), here.known(attempt)
             live = known.of(service.name)
             decision = self._decided(here, service, wanted, live, attempt)
-            if decision.change.kind == "none" and _is_ready(wanted, live):
+            if decision.change.kind == "none" and _is_ready(wanted, live, here.client.now()):
                 return Outcome(changed=False, text="unchanged", facts=_facts(here, wanted))
             kinds = waiting.kinds(wanted) | _replaced(decision)
             mine = labels(plan.project, plan.stage, service.name)
-            with here.cluster.watches.watched(here.namespace).use(kinds, mine) as seen:
-                written = dict(live)
+            with here.cluster.watches.watched(here.namespace).use(kinds, mine, attempt.checkpoint) as seen:
+                written, before = dict(live), past(live, attempt.run)
 
                 def heard(answer: Json) -> None:
                     written[key(answer)] = answer
@@ -120,13 +119,14 @@ class KubernetesRuntime:
                 def gone(found: Json) -> None:
                     waiting.until_gone(found, seen, attempt)
 
-                hands = self._hands(here, attempt, known, gone=gone, told=heard)
-                work = Work(here, service, wanted, attempt, hands=hands, seen=seen, written=written)
+                hands = self._hands(here, attempt, known, gone=gone, told=heard, before=before)
+                old = before.workload
+                work = Work(here, service, wanted, attempt, hands=hands, seen=seen, written=written, old=old)
                 return work.deployed(decision)
 
     def remove(self, plan: Plan, step: Step, attempt: Attempt) -> Outcome:
         with _deploying(plan, step):
-            here = self._place(plan)
+            here = self._place(plan, attempt)
             known = here.known(attempt)
             if step.service is None:
                 return self._prune(here, known, attempt)
@@ -202,7 +202,14 @@ class KubernetesRuntime:
         return decision
 
     def _hands(
-        self, here: Place, attempt: Attempt, known: Snapshot, *, gone: Gone | None = None, told: Told | None = None
+        self,
+        here: Place,
+        attempt: Attempt,
+        known: Snapshot,
+        *,
+        gone: Gone | None = None,
+        told: Told | None = None,
+        before: Past | None = None,
     ) -> Hands:
         return Hands(
             here.client,
@@ -213,6 +220,7 @@ class KubernetesRuntime:
             force=here.settings.force_conflicts,
             gone=gone or _no_wait,
             told=told or _unheard,
+            before=before.before if before is not None else {},
         )
 
     def _going(self, here: Place, live: Objects) -> list[Json]:
@@ -229,7 +237,7 @@ class KubernetesRuntime:
             kind, service = named(each["kind"]), mark(each).service
             if kind in WORKLOADS:
                 mine = labels(here.plan.project, here.plan.stage, service)
-                with here.cluster.watches.watched(here.namespace).use({kind}, mine) as seen:
+                with here.cluster.watches.watched(here.namespace).use({kind}, mine, attempt.checkpoint) as seen:
                     waiting.until_gone(each, seen, attempt)
         return texts
 
@@ -271,10 +279,10 @@ class KubernetesRuntime:
             here = self._place(plan)
             live = here.now()
             pods = here.client.list(POD, here.namespace, labels(plan.project, plan.stage)).items
-            events = here.client.list(EVENT, here.namespace, fields="type=Warning").items
+            events = here.client.list(EVENT, here.namespace, fields=TELLING).items
             services = here.services
             drifted = {service.name for service in services if self._drifted(here, service, live.of(service.name))}
-            return told(services, live.all(), pods, events, drifted, datetime.now(UTC))
+            return told(services, live.all(), pods, events, drifted, here.client.now())
 
     def _drifted(self, here: Place, service: ResolvedService, live: Objects) -> bool:
         """A job that runs in every deployment is never what the next one wants."""
@@ -310,30 +318,23 @@ class KubernetesRuntime:
             return self._place(plan).cluster.identity()
 
     def close(self) -> None:
-        with self._connecting:
-            for cluster in self._clusters.values():
-                cluster.close()
-            self._clusters.clear()
+        self._clusters.close()
 
-    def _place(self, plan: Plan) -> Place:
-        context = settings(plan).context
-        with self._connecting:
-            if context not in self._clusters:
-                client = connect(self._environ, context, self._trace, timeout=self._timeout)
-                self._clusters[context] = Cluster(client)
-            return Place(self._clusters[context], plan)
+    def _place(self, plan: Plan, attempt: Attempt | None = None) -> Place:
+        pause = attempt.checkpoint if attempt is not None else None
+        return Place(self._clusters.at(settings(plan).context, pause), plan)
 
 
 def _facts(here: Place, wanted: Desired) -> dict[str, str]:
     return {"workload": name(wanted.workload), "namespace": here.namespace}
 
 
-def _is_ready(wanted: Desired, live: Objects) -> bool:
+def _is_ready(wanted: Desired, live: Objects, now: datetime) -> bool:
     """Whether the picture alone says so."""
     found = waiting.Look(
         workload=live.get(key(wanted.workload)),
         around=tuple(live[key(each)] for each in wanted.around if key(each) in live),
-        now=datetime.now(UTC),
+        now=now,
     )
     return isinstance(waiting.verdict(wanted, found), Ready)
 

@@ -3,14 +3,16 @@
 
 A thousand services share one stream of changes. A step that waits for one of them looks at its own objects, and does
 not run through all of them; and it sleeps while others change. Of two states of an object the newer one counts, however
-late the older one comes: so that our own writes can be put in before the stream tells of them.
+late the older one comes: so that our own writes can be put in before the stream tells of them. One that the stream has
+told the end of does not come back: whatever is older than that and is not known is gone.
 """
 
 import threading
 from collections.abc import Mapping
 
 from fleetflow_tasks.runtimes.kubernetes.client import Json
-from fleetflow_tasks.runtimes.kubernetes.kinds import EVENT, Kind
+from fleetflow_tasks.runtimes.kubernetes.events import of_sets, subject
+from fleetflow_tasks.runtimes.kubernetes.kinds import DEPLOYMENT, EVENT, Kind
 from fleetflow_tasks.runtimes.kubernetes.objects import light
 from fleetflow_tasks.runtimes.labels import SLASHED
 
@@ -31,7 +33,7 @@ class Changes:
         self._counts: dict[Key, int] = {}
         self._waiting: dict[Key, list[threading.Condition]] = {}
         self._all = 0
-        self.owners: dict[str, Key] = {}  # uid -> whose; an event names its object by uid alone
+        self.owners: dict[str, Key] = {}  # what an event may be about (`subject`) -> whose that is
 
     def note(self, whose: Key) -> None:
         with self._lock:
@@ -63,13 +65,14 @@ class Changes:
 
 
 class Store:
-    """The objects of one kind, found by whose they are: a service's, or for an event, the object's that it is about."""
+    """The objects of one kind, found by whose they are: a service's, or for an event, by what it is about."""
 
     def __init__(self, kind: Kind, changes: Changes, lock: threading.RLock) -> None:
         self._kind = kind
         self._changes = changes
         self._lock = lock
         self._all: dict[str, Json] = {}
+        self._ended = -1  # the version of the last end that was heard of; all that is older and lives is known
         self._found: dict[Key | str, dict[str, Json]] = {}
 
     def of(self, whose: Key | str) -> tuple[Json, ...]:
@@ -82,17 +85,14 @@ class Store:
         name = new["metadata"]["name"]
         with self._lock:
             old = self._all.get(name)
-            if old is not None and _version(new) <= _version(old):
+            if _version(new) <= (self._ended if old is None else _version(old)):
                 return
-            if old is not None:
-                self._drop(old)
-            self._all[name] = new
-            self._found.setdefault(self._whose(new), {})[name] = new
-            self._known(new)
+            self._put(name, old, new)
 
     def remove(self, gone: Json) -> None:
         """Unless another one of its name is there by now."""
         with self._lock:
+            self._ended = max(self._ended, _version(gone))
             held = self._all.get(gone["metadata"]["name"])
             if held is not None and held["metadata"]["uid"] == gone["metadata"]["uid"]:
                 self._drop(held)
@@ -105,12 +105,26 @@ class Store:
                 if name not in names and _version(held) <= _number(version):
                     self._drop(held)
             for each in listed:
-                self.put(each)
+                self._listed(_slim(self._kind, each))
+            self._ended = _number(version)
 
     def clear(self) -> None:
         with self._lock:
             for held in list(self._all.values()):
                 self._drop(held)
+
+    def _listed(self, new: Json) -> None:
+        name = new["metadata"]["name"]
+        old = self._all.get(name)
+        if old is None or _version(new) > _version(old):
+            self._put(name, old, new)
+
+    def _put(self, name: str, old: Json | None, new: Json) -> None:
+        if old is not None:
+            self._drop(old)
+        self._all[name] = new
+        self._found.setdefault(self._whose(new), {})[name] = new
+        self._known(new)
 
     def _drop(self, held: Json) -> None:
         metadata, whose = held["metadata"], self._whose(held)
@@ -119,13 +133,20 @@ class Store:
         del found[metadata["name"]]
         if not found:
             del self._found[whose]
-        self._changes.owners.pop(metadata["uid"], None)
+        for subject_ in self._subjects(held):
+            self._changes.owners.pop(subject_, None)
         self._note(held)
 
     def _known(self, new: Json) -> None:
-        if self._kind != EVENT:
-            self._changes.owners[new["metadata"]["uid"]] = key(new["metadata"].get("labels") or {})
+        for subject_ in self._subjects(new):
+            self._changes.owners[subject_] = key(new["metadata"].get("labels") or {})
         self._note(new)
+
+    def _subjects(self, held: Json) -> tuple[str, ...]:
+        """What events that concern it may be about: itself, and the ReplicaSets of a Deployment."""
+        metadata = held["metadata"]
+        sets = (of_sets(metadata["name"]),) if self._kind == DEPLOYMENT else ()
+        return () if self._kind == EVENT else (metadata["uid"], *sets)
 
     def _note(self, changed: Json) -> None:
         whose = self._whose(changed)
@@ -135,7 +156,7 @@ class Store:
 
     def _whose(self, held: Json) -> Key | str:
         if self._kind == EVENT:
-            return str(held.get("involvedObject", {}).get("uid", ""))
+            return subject(held)
         return key(held["metadata"].get("labels") or {})
 
 

@@ -5,17 +5,16 @@ Nothing here depends on how many copies there are, so that starting one more lea
 """
 
 from collections.abc import Sequence
-from math import ceil
 from typing import Any
 
 from fleetflow_tasks.config.model import Port, PullPolicy
 from fleetflow_tasks.plan.model import ResolvedDependency
-from fleetflow_tasks.runtimes.kubernetes import environment, quantities, storage
+from fleetflow_tasks.runtimes.kubernetes import environment, quantities, stopping, storage
+from fleetflow_tasks.runtimes.kubernetes.dependencies import WAIT, waited_for
 from fleetflow_tasks.runtimes.kubernetes.manifests import Source, said, selector, service_labels
 from fleetflow_tasks.runtimes.kubernetes.names import shortened
 from fleetflow_tasks.runtimes.kubernetes.options import Options, Toleration
 from fleetflow_tasks.runtimes.kubernetes.probes import escaped, probes
-from fleetflow_tasks.runtimes.kubernetes.waits import WAIT, waited_for
 
 _PULL: dict[PullPolicy, str] = {"missing": "IfNotPresent", "always": "Always", "never": "Never"}
 
@@ -56,7 +55,7 @@ def _spec(made_from: Source) -> dict[str, Any]:
         containers=[_container(made_from)],
         volumes=storage.pod_volumes(made_from),
         restartPolicy="Never" if service.job else None,
-        terminationGracePeriodSeconds=None if options.stop_grace is None else ceil(options.stop_grace),
+        terminationGracePeriodSeconds=stopping.grace(made_from),
         serviceAccountName=account.name or (service.name if account.create else None),
         automountServiceAccountToken=account.automount,
         enableServiceLinks=False,  # a Service called `redis` would set REDIS_PORT, and break who reads that
@@ -86,7 +85,7 @@ def _container(made_from: Source) -> dict[str, Any]:
         resources=_resources(made_from),
         volumeMounts=storage.mounts(service),
         **({} if service.job else probes(service)),
-        lifecycle=said(preStop={"exec": {"command": list(options.pre_stop)}} if options.pre_stop else None),
+        lifecycle=said(preStop=stopping.before_stop(made_from)),
         securityContext=_security(options),
     )
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from fleetflow_tasks.config.model import Data
-from fleetflow_tasks.errors import Problem, UnavailableError
+from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.runtimes.base import DeployError
 
 _SHOWN = 500  # characters of an answer that is no Status: a proxy's page
@@ -90,7 +90,7 @@ class _Status(msgspec.Struct):
 
 def refused(doing: str, status: int, body: bytes, headers: Mapping[str, str]) -> KubernetesError:
     """The error that an answer outside of 2xx is."""
-    told = _status(status, body)
+    told = _status(status, body, headers)
     details = told.details or _Details()
     causes = tuple(details.causes or ())
     return KubernetesError(
@@ -137,11 +137,32 @@ def lost(doing: str, error: Exception, server: str) -> KubernetesError:
     )
 
 
-def late(doing: str, timeout: float) -> KubernetesError:
-    """Nobody was asked: to get a pass took all the time of the call, and what is sent late may meet another's work."""
-    words = f"to get our credentials took longer than the {timeout:g} s of a call"
+def late(doing: str, words: str) -> KubernetesError:
+    """Nobody was asked: all the time of the call was gone before, and what is sent late may meet another's work."""
     return KubernetesError(
         Problem(code="api-lost", message=f"the API server was not asked to {doing}: {words}"),
+        status=0,
+        answer=words,
+        transient=True,
+    )
+
+
+def slow(doing: str, timeout: float) -> KubernetesError:
+    """It goes on answering, and has not come to its end."""
+    words = f"not done after {timeout:g} s"
+    return KubernetesError(
+        Problem(code="api-slow", message=f"the API server was asked to {doing}: {words}"),
+        status=0,
+        answer=words,
+        transient=True,
+    )
+
+
+def broken(doing: str, error: Exception) -> KubernetesError:
+    """A mistake of ours, or an answer that no API server gives, ended what goes on behind the steps."""
+    words = f"{type(error).__name__}: {error}"
+    return KubernetesError(
+        Problem(code="api-broken", message=f"what the API server says cannot be followed ({doing}): {words}"),
         status=0,
         answer=words,
         transient=True,
@@ -159,22 +180,24 @@ def passes(status: int, reason: str, said: str, causes: Sequence[Cause] = ()) ->
     return status >= 500 and (reason == "ServerTimeout" or any(words in said for words in _PASSING))
 
 
-def unavailable(error: KubernetesError) -> UnavailableError | None:
-    """The same, where it says that there is nobody to ask, or that nobody knows us; None where it is a real answer."""
-    if error.status not in {0, 401}:
-        return None
-    return UnavailableError(error.problem)
-
-
-def _status(status: int, body: bytes) -> _Status:
+def _status(status: int, body: bytes, headers: Mapping[str, str]) -> _Status:
     try:
         told = msgspec.json.decode(body, type=_Status)
     except msgspec.DecodeError:
         told = _Status(kind="")
     if told.kind == "Status" and told.message:
         return told
+    if 300 <= status < 400:
+        return _Status(kind="", message=_elsewhere(status, headers))
     words = " ".join(body.decode(errors="replace").split())[:_SHOWN]
     return _Status(kind="", message=words or f"HTTP {status} without a word")
+
+
+def _elsewhere(status: int, headers: Mapping[str, str]) -> str:
+    """An API server sends nobody on; a proxy's page to log in does. Nothing of ours goes there."""
+    location = next((value for name, value in headers.items() if name.lower() == "location"), "")
+    where = location.partition("?")[0].rpartition("@")[2] or "nowhere"
+    return f"HTTP {status} sends us on to {where}, where we do not go with our credentials"
 
 
 def _pause(headers: Mapping[str, str], said: float) -> float | None:

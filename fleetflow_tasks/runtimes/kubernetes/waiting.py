@@ -7,14 +7,15 @@ once they would keep a worker busy: after each look there is a moment in which c
 
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 from fleetflow_tasks.config.model import Data
 from fleetflow_tasks.runtimes.base import Attempt
 from fleetflow_tasks.runtimes.kubernetes.desired import Desired
 from fleetflow_tasks.runtimes.kubernetes.diagnose import Diagnosis, diagnosed
-from fleetflow_tasks.runtimes.kubernetes.done import judged
-from fleetflow_tasks.runtimes.kubernetes.kinds import CLAIM, EVENT, HPA, INGRESS, POD, SERVICE, Kind, named
+from fleetflow_tasks.runtimes.kubernetes.done import judged, notes
+from fleetflow_tasks.runtimes.kubernetes.events import of_sets
+from fleetflow_tasks.runtimes.kubernetes.kinds import CLAIM, DEPLOYMENT, EVENT, HPA, INGRESS, POD, SERVICE, Kind, named
 from fleetflow_tasks.runtimes.kubernetes.manifests import Json
 from fleetflow_tasks.runtimes.kubernetes.objects import items, text
 from fleetflow_tasks.runtimes.kubernetes.observe import Key, key
@@ -23,7 +24,6 @@ from fleetflow_tasks.runtimes.ready import Verdict, Waiting
 
 _MOST = 1.0  # seconds without asking whether the step is still ours
 _GATHER = 0.1  # seconds between two looks
-_TOLD = (SERVICE, INGRESS, HPA)  # around a workload: what says of itself whether it is there
 
 
 class Look(Data, frozen=True, kw_only=True):
@@ -44,8 +44,11 @@ def kinds(desired: Desired) -> frozenset[Kind]:
     return frozenset({named(desired.workload["kind"]), POD, EVENT} | claims | told)
 
 
-def look(desired: Desired, seen: Seen, written: Mapping[Key, Json]) -> Look:
-    """written: what our own writes were answered with; for what is not watched, that is all there is to know."""
+def look(desired: Desired, seen: Seen, written: Mapping[Key, Json], now: datetime) -> Look:
+    """written: what our own writes were answered with; for what is not watched, that is all there is to know.
+
+    now: on the API's clock, as all times of its objects are.
+    """
     workload = named(desired.workload["kind"])
     name = text(desired.workload, "metadata", "name")
     pods = seen.objects(POD)
@@ -54,8 +57,9 @@ def look(desired: Desired, seen: Seen, written: Mapping[Key, Json]) -> Look:
     there = tuple(each for each in around if each is not None)
     found = next((each for each in seen.objects(workload) if text(each, "metadata", "name") == name), None)
     about = [text(each, "metadata", "uid") for each in (*([found] if found else []), *pods, *claims, *there)]
-    events = tuple(event for uid in about for event in seen.events(uid))
-    return Look(workload=found, pods=pods, claims=claims, around=there, events=events, now=datetime.now(UTC))
+    sets = [of_sets(name)] if workload == DEPLOYMENT else []
+    events = tuple(event for subject in (*about, *sets) for event in seen.events(subject))
+    return Look(workload=found, pods=pods, claims=claims, around=there, events=events, now=now)
 
 
 def verdict(desired: Desired, seen: Look, generation: int = 0) -> Verdict:
@@ -69,6 +73,11 @@ def verdict(desired: Desired, seen: Look, generation: int = 0) -> Verdict:
         generation=generation,
         now=seen.now,
     )
+
+
+def noted(seen: Look) -> str:
+    """`; its Ingress has no address yet`: what to add to a good outcome's words."""
+    return "".join(f"; {note}" for note in notes(seen.around, events=seen.events, now=seen.now))
 
 
 def diagnosis(desired: Desired, seen: Look) -> Diagnosis | None:

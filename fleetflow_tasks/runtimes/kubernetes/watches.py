@@ -15,6 +15,7 @@ from fleetflow_tasks.runtimes.kubernetes.client import Client, Json
 from fleetflow_tasks.runtimes.kubernetes.kinds import EVENT, Kind
 from fleetflow_tasks.runtimes.kubernetes.listening import Stream
 from fleetflow_tasks.runtimes.kubernetes.store import Changes, Key, key
+from fleetflow_tasks.runtimes.kubernetes.together import Pause
 
 IDLE = 30.0  # seconds that a watch outlives the last step that used it: the next step of the run comes soon
 FIRST = 20.0  # seconds for the first list of a kind
@@ -57,15 +58,16 @@ class Watched:
         self._closed = False
 
     @contextmanager
-    def use(self, kinds: Collection[Kind], labels: Mapping[str, str]) -> Iterator["Seen"]:
+    def use(self, kinds: Collection[Kind], labels: Mapping[str, str], pause: Pause | None = None) -> Iterator["Seen"]:
         """What there is of *kinds* that is of the service with *labels*, and what becomes of it.
 
         Everything that was there before the call is seen. Raises KubernetesError where a kind cannot be listed or watched.
+        pause: asked while the first list is on its way; it may raise.
         """
         streams = self._taken(kinds)
         try:
             for stream in streams.values():
-                stream.ready(FIRST)
+                stream.ready(FIRST, pause)
             yield Seen(streams, key(labels), self._changes)
         finally:
             self._released(streams.values())
@@ -129,9 +131,9 @@ class Seen:
     def objects(self, kind: Kind) -> tuple[Json, ...]:
         return self._streams[kind].store.of(self._mine)
 
-    def events(self, uid: str) -> tuple[Json, ...]:
-        """Warnings about the object of *uid*."""
-        return self._streams[EVENT].store.of(uid)
+    def events(self, subject: str) -> tuple[Json, ...]:
+        """What was said of the object of that uid, or of a Deployment's ReplicaSets (`events.of_sets`)."""
+        return self._streams[EVENT].store.of(subject)
 
     def told(self, kind: Kind, answer: Json) -> None:
         """Put in what the server answered to a write of ours: the watch may say so only later."""

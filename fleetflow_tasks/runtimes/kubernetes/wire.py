@@ -14,14 +14,16 @@ import socket
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
-from importlib.util import find_spec
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from fleetflow_tasks.errors import Problem, UnavailableError
+from fleetflow_tasks.config.model import Data
+from fleetflow_tasks.runtimes.kubernetes import proxies
+from fleetflow_tasks.runtimes.kubernetes.clock import Clock
 from fleetflow_tasks.runtimes.kubernetes.credentials import Pass, Wallet
+from fleetflow_tasks.runtimes.kubernetes.lines import whole
 from fleetflow_tasks.runtimes.kubernetes.reach import Target, context
 from fleetflow_tasks.runtimes.kubernetes.trouble import KubernetesError, late, lost, refused
 
@@ -29,12 +31,25 @@ TIMEOUT = 15.0  # seconds for one call, its repetitions included
 CONNECTING = 5.0  # of these, for a connection: a server that is there accepts at once
 PATIENCE = 8.0  # seconds of these within which a call that cannot have begun is made again
 SETTLING = 10.0  # seconds for which a server that did not answer, and is there again, may know nobody's rights yet
-CONNECTIONS = 256  # kept at most: one per step thread and per reader of a log; urllib3 complains of each above it
+AT_ONCE = (
+    64  # requests under way; a server lets few more of one client's in. Watches and logs that are read do not count
+)
+CONNECTIONS = 1024  # kept at most, those of watches and logs too; urllib3 complains of each above it
 QUIET = 20  # seconds without a byte before TCP asks whether the other end is alive; dead after five questions more
 EVERY = 8  # seconds between two of those questions
 
 Trace = Callable[[str, str], None]  # told of each request: method, path
 Query = Sequence[tuple[str, str]]
+
+
+class _Call(Data, frozen=True, kw_only=True):
+    """One request, as often as it is sent. path: with its query. headers: besides those of every request."""
+
+    doing: str
+    method: str
+    path: str
+    body: bytes | None = None
+    headers: Mapping[str, str] = {}
 
 
 class Line:
@@ -47,6 +62,8 @@ class Line:
         self._timeout = timeout
         self._reached = False
         self._lost_at = float("-inf")  # when it last failed to answer
+        self.clock = Clock()
+        self._turns = threading.Semaphore(AT_ONCE)
         self._making = threading.Lock()
         self._pools: dict[tuple[bytes, bytes], Any] = {}
 
@@ -67,8 +84,7 @@ class Line:
         """
         extra = {"Content-Type": content} if body is not None else {}
         extra |= {"Accept-Encoding": "gzip"} if packed else {}
-        answer = self._patient(doing, method, _with(path, query), body, extra)
-        return bytes(answer.data)
+        return self._patient(_Call(doing=doing, method=method, path=_with(path, query), body=body, headers=extra))
 
     def open(self, doing: str, path: str, *, query: Query = (), silence: float | None) -> Any:
         """An answer that is read as it comes. silence: seconds that it may say nothing, None: for ever."""
@@ -76,12 +92,12 @@ class Line:
 
         end = time.monotonic() + self._timeout
         try:
-            answer = self._passed(doing, "GET", _with(path, query), None, {}, end, preload=False)
+            answer = self._passed(_Call(doing=doing, method="GET", path=_with(path, query)), end)
         except urllib3.exceptions.HTTPError as error:
             self._lost_at = time.monotonic()
             raise lost(doing, error, self.target.server) from error
         if answer.status >= 300:
-            raise refused(doing, answer.status, _rest(answer), answer.headers)
+            raise refused(doing, answer.status, _rest(answer, end), answer.headers)
         if answer.connection is not None and answer.connection.sock is not None:
             answer.connection.sock.settimeout(silence)
         return answer
@@ -116,68 +132,70 @@ class Line:
                 header=[f"{name}: {value}" for name, value in held.headers],
                 subprotocols=list(protocols),
                 suppress_origin=True,
-                **_websocket_proxy(self.target),
+                redirect_limit=0,  # it would take our pass along, to wherever it is sent
+                **proxies.of_websocket(self.target.proxy),
             )
         except websocket.WebSocketBadStatusException as error:
             opened.close()
             raise refused(doing, error.status_code, error.resp_body or b"", error.resp_headers or {}) from error
         except (websocket.WebSocketException, OSError) as error:
             opened.close()
+            if (answer := opened.handshake_response) is not None and answer.status >= 300:
+                raise refused(doing, answer.status, b"", answer.headers) from error
             raise lost(doing, error, self.target.server) from error
         return opened
 
-    def _patient(self, doing: str, method: str, path: str, body: bytes | None, extra: Mapping[str, str]) -> Any:
+    def _patient(self, call: _Call) -> bytes:
         begun = time.monotonic()
         tries = 0
         while True:
-            answer, failure, pause = self._tried(doing, method, path, body, extra, begun + self._timeout, tries)
+            body, failure, pause = self._tried(call, begun + self._timeout, tries)
             if failure is None:
-                return answer
+                return body
             if pause is None or time.monotonic() + pause > begun + PATIENCE:
                 raise failure
             tries += 1
             time.sleep(pause)
 
-    def _tried(
-        self, doing: str, method: str, path: str, body: bytes | None, extra: Mapping[str, str], end: float, tries: int
-    ) -> tuple[Any, KubernetesError | None, float | None]:
+    def _tried(self, call: _Call, end: float, tries: int) -> tuple[bytes, KubernetesError | None, float | None]:
         """(answer, failure, seconds after which another try makes sense; None: it makes none)."""
         import urllib3
 
         try:
-            answer = self._passed(doing, method, path, body, extra, end, preload=True)
-        except urllib3.exceptions.HTTPError as error:
-            pause = _backoff(tries) if self._reached and _repeatable(method, error) else None
+            with self._turn(call.doing, end):
+                answer = self._passed(call, end)
+                body = whole(answer, end)
+        except (urllib3.exceptions.HTTPError, TimeoutError) as error:
+            pause = _backoff(tries) if self._reached and _repeatable(call.method, error) else None
             self._lost_at = time.monotonic()
-            failure = lost(doing, error, self.target.server)
+            failure = lost(call.doing, error, self.target.server)
             failure.__cause__ = error
-            return None, failure, pause
+            return b"", failure, pause
         if answer.status < 300:
-            return answer, None, None
-        failure = refused(doing, answer.status, answer.data, answer.headers)
+            return body, None, None
+        failure = refused(call.doing, answer.status, body, answer.headers)
         if answer.status in {401, 403} and time.monotonic() - self._lost_at < SETTLING:
-            return answer, failure, _backoff(tries)
-        return answer, failure, failure.retry_after if answer.status in {429, 503} else None
+            return body, failure, _backoff(tries)
+        return body, failure, failure.retry_after if answer.status in {429, 503} else None
 
-    def _passed(
-        self,
-        doing: str,
-        method: str,
-        path: str,
-        body: bytes | None,
-        extra: Mapping[str, str],
-        end: float,
-        *,
-        preload: bool,
-    ) -> Any:
-        """The answer; asked a second time with a new pass, where the server no longer knows the first."""
+    @contextmanager
+    def _turn(self, doing: str, end: float) -> Iterator[None]:
+        """One of those that are under way at once. To wait for it is part of the call's time."""
+        if not self._turns.acquire(timeout=max(0.0, end - time.monotonic())):
+            raise late(doing, f"{AT_ONCE} requests of ours were under way, and none ended in {self._timeout:g} s")
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    def _passed(self, call: _Call, end: float) -> Any:
+        """The answer, its body unread; asked a second time with a new pass, where the server no longer knows the first."""
         held = self._wallet.current()
-        answer = self._sent(held, method, path, body, extra, self._left(doing, end), preload=preload)
+        answer = self._sent(held, call, self._left(call.doing, end))
         if answer.status != 401 or not self._wallet.renewed(held):
             return answer
         answer.close()
-        held = self._wallet.current()
-        return self._sent(held, method, path, body, extra, self._left(doing, end), preload=preload)
+        return self._sent(self._wallet.current(), call, self._left(call.doing, end))
 
     def _left(self, doing: str, end: float) -> Any:
         """For the answer, of the time that a call has. A plugin may have used it up: then nothing is sent any more."""
@@ -185,38 +203,25 @@ class Line:
 
         left = end - time.monotonic()
         if left <= 0:
-            raise late(doing, self._timeout)
-        return urllib3.Timeout(connect=min(CONNECTING, left), read=left)
+            raise late(doing, f"to get our credentials took longer than the {self._timeout:g} s of a call")
+        return urllib3.Timeout(connect=min(CONNECTING, left), read=left, total=left)
 
-    def _sent(
-        self,
-        held: Pass,
-        method: str,
-        path: str,
-        body: bytes | None,
-        extra: Mapping[str, str],
-        timeout: Any,
-        *,
-        preload: bool,
-    ) -> Any:
-        import urllib3
-
+    def _sent(self, held: Pass, call: _Call, timeout: Any) -> Any:
         if self._trace is not None:
-            self._trace(method, path)
-        headers = urllib3.HTTPHeaderDict({"Accept": "application/json", "User-Agent": "fleetflow", **extra})
-        for name, value in held.headers:
-            headers.add(name, value)
+            self._trace(call.method, call.path)
+        asked = time.monotonic()
         answer = self._pool(held).request(
-            method,
-            self.target.server + path,
-            body=body,
-            headers=headers,
+            call.method,
+            self.target.server + call.path,
+            body=call.body,
+            headers=_headers(held, call),
             timeout=timeout,
             retries=False,
             redirect=False,
-            preload_content=preload,
+            preload_content=False,
         )
         self._reached = True
+        self.clock.heard(answer.headers.get("Date", ""), asked, time.monotonic())
         return answer
 
     def _pool(self, held: Pass) -> Any:
@@ -237,26 +242,9 @@ def _pool(target: Target, held: Pass) -> Any:
         options["cert_reqs"] = "CERT_NONE" if target.insecure else "CERT_REQUIRED"
         options |= _unverified(target) if target.insecure else {}
         options |= {"server_hostname": target.server_name} if target.server_name else {}
-    if not target.proxy:
-        return urllib3.PoolManager(**options)
-    if target.proxy.startswith("socks"):
-        return _socks(target)(target.proxy, **options)
-    return urllib3.ProxyManager(target.proxy, **options)
-
-
-def _socks(target: Target) -> Any:
-    if find_spec("socks") is None:
-        raise UnavailableError(
-            Problem(
-                code="socks-not-installed",
-                message=f"{target.server} cannot be reached through {target.proxy}: Python module `socks` is missing",
-                cause=(f"the proxy comes with {target.origin}, or from the environment",),
-                fix="run `pip install pysocks`",
-            )
-        )
-    from urllib3.contrib.socks import SOCKSProxyManager
-
-    return SOCKSProxyManager
+    if target.proxy:
+        return proxies.manager(target, options)
+    return urllib3.PoolManager(**options)
 
 
 def _unverified(target: Target) -> dict[str, Any]:
@@ -286,21 +274,22 @@ def _websocket_tls(target: Target, held: Pass) -> dict[str, Any]:
     return {"context": context(target, held), **named}
 
 
-def _websocket_proxy(target: Target) -> dict[str, Any]:
-    """websocket-client reads the environment itself, unless it is told."""
-    if not target.proxy:
-        return {"http_no_proxy": ["*"]}
-    url = urlsplit(target.proxy)
-    kind = url.scheme if url.scheme.startswith("socks") else "http"
-    return {"http_proxy_host": url.hostname, "http_proxy_port": url.port, "proxy_type": kind}
+def _headers(held: Pass, call: _Call) -> Any:
+    """A pass may have several of one name."""
+    import urllib3
+
+    headers = urllib3.HTTPHeaderDict({"Accept": "application/json", "User-Agent": "fleetflow", **call.headers})
+    for name, value in held.headers:
+        headers.add(name, value)
+    return headers
 
 
-def _rest(answer: Any) -> bytes:
+def _rest(answer: Any, end: float) -> bytes:
     """What a refusal says; nothing where the line is cut in the middle of it."""
     from urllib3.exceptions import HTTPError
 
-    with closing(answer), suppress(HTTPError, OSError):
-        return bytes(answer.read())
+    with suppress(HTTPError, OSError):
+        return whole(answer, end)
     return b""
 
 

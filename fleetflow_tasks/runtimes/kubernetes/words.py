@@ -98,3 +98,13 @@ def terminating(namespace: str) -> Problem:
         cause=("the cluster first removes everything in it; what has a finalizer may take for ever",),
         fix=f"see what it waits for: `kubectl get namespace {namespace} -o yaml`",
     )
+
+
+def unheard(service: str, trouble: str) -> Problem:
+    """The time was over while nobody answered: how the service is, nobody can say."""
+    return Problem(
+        code="api-lost",
+        message=f"it is not known what became of `{service}`: {trouble}",
+        cause=("what was sent stays as it is, and the next attempt or run goes on from there",),
+        fix="see that it runs, and that it can be reached from here: `kubectl version`",
+    )

@@ -2,8 +2,8 @@
 """Carries a decision out, waits until the new version serves, and turns round where it does not.
 
 The cluster replaces the pods, and keeps the old ones until the new ones are ready wherever they can run side by side. So
-to turn round is to apply again what we owned of each object before: the API's own book-keeping is the manifest of the
-version before, with its marks. What was made for the new version alone goes. The pods of the version before were never
+to turn round is to apply again what we owned of each object before, whichever attempt changed it (`before`). What was
+made for the new version alone goes, but for claims. The pods of the version before were never
 touched, but where it had to stop first (a volume that one pod at a time may have).
 
 A first version that fails stays as it is, its pods too: there is nothing to go back to, and its state is what a person
@@ -17,23 +17,23 @@ from contextlib import suppress
 
 import msgspec
 
-from fleetflow_tasks.errors import Problem
+from fleetflow_tasks.errors import Problem, UnavailableError
 from fleetflow_tasks.plan.model import Plan, ResolvedService
-from fleetflow_tasks.runtimes.base import Attempt, Change, DeployError, Outcome, StaleError
+from fleetflow_tasks.runtimes.base import Attempt, Change, DeployError, Outcome, StaleError, Stopped
 from fleetflow_tasks.runtimes.kubernetes import explain, waiting
 from fleetflow_tasks.runtimes.kubernetes.apply import Hands
-from fleetflow_tasks.runtimes.kubernetes.client import MANAGER, KubernetesError
-from fleetflow_tasks.runtimes.kubernetes.decide import Claim, Decision, name, newer
+from fleetflow_tasks.runtimes.kubernetes.before import Before
+from fleetflow_tasks.runtimes.kubernetes.client import KubernetesError
+from fleetflow_tasks.runtimes.kubernetes.decide import Claim, Decision, name, newer, template_label, unfit
 from fleetflow_tasks.runtimes.kubernetes.desired import Desired
 from fleetflow_tasks.runtimes.kubernetes.diagnose import Diagnosis, stuck
-from fleetflow_tasks.runtimes.kubernetes.kinds import JOB, POD, STATEFUL_SET
-from fleetflow_tasks.runtimes.kubernetes.managed import owned
+from fleetflow_tasks.runtimes.kubernetes.kinds import CLAIM, JOB, POD, STATEFUL_SET
 from fleetflow_tasks.runtimes.kubernetes.manifests import TEMPLATE, Json
-from fleetflow_tasks.runtimes.kubernetes.objects import number, text
-from fleetflow_tasks.runtimes.kubernetes.observe import Key, key, mark
+from fleetflow_tasks.runtimes.kubernetes.objects import holds, number, text
+from fleetflow_tasks.runtimes.kubernetes.observe import NAMED_BY_CONTENT, Key, going, key, mark
 from fleetflow_tasks.runtimes.kubernetes.place import Place
 from fleetflow_tasks.runtimes.kubernetes.watches import Seen
-from fleetflow_tasks.runtimes.kubernetes.words import stale
+from fleetflow_tasks.runtimes.kubernetes.words import stale, unheard
 from fleetflow_tasks.runtimes.ready import Broken, Ready, Verdict, Waiting
 
 LINES = 20  # of a container's last output, shown in a problem
@@ -64,8 +64,12 @@ class Work:
         hands: Hands,
         seen: Seen,
         written: Mapping[Key, Json],
+        old: Before | None,
     ) -> None:
-        """written: what the writes of *hands* are answered with, and before that what was there."""
+        """written: what the writes of *hands* are answered with, and before that what was there.
+
+        old: the workload of the version before, None where there is none.
+        """
         self._client = here.client
         self._plan = here.plan
         self._namespace = here.namespace
@@ -75,7 +79,8 @@ class Work:
         self._hands = hands
         self._seen = seen
         self._written = written
-        self._served = any(number(each, "status", "readyReplicas") for each in written.values())
+        self._old = old
+        self._ours = any(mark(each).run == attempt.run for each in written.values())
 
     def deployed(self, decision: Decision) -> Outcome:
         """Raises DeployError, and `Stopped` as `attempt` does."""
@@ -84,7 +89,7 @@ class Work:
             for operation in decision.forward:
                 self._hands(operation)
             again = self._taken_up(decision)
-            self._await_ready()
+            wishes = self._await_ready()
         except StaleError:
             raise
         except DeployError as error:
@@ -92,9 +97,10 @@ class Work:
         for delete in decision.after:
             self._hands(delete)
         change = Change(kind="start", cause=again) if again else decision.change
+        past = _PAST[change.kind]
         return Outcome(
             changed=change.kind != "none",
-            text=f"{_PAST[change.kind]}: {change.cause}" if change.kind in _WITH_CAUSE else _PAST[change.kind],
+            text=(f"{past}: {change.cause}" if change.kind in _WITH_CAUSE else past) + wishes,
             facts={"workload": name(self._desired.workload), "namespace": self._namespace},
         )
 
@@ -114,7 +120,8 @@ class Work:
         self._freed(broken=True)
         return found.text
 
-    def _await_ready(self) -> None:
+    def _await_ready(self) -> str:
+        """What is still not as one would wish, to be added to a good outcome's words."""
         answer = self._written.get(key(self._desired.workload), {})
         generation = number(answer, "metadata", "generation")
 
@@ -124,12 +131,15 @@ class Work:
         began, spare = time.monotonic(), min(_SPARE, self._service.timeout / 5)
         deadline = min(self._attempt.deadline - spare, began + self._service.timeout)
         found = waiting.wait(probe, self._seen, self._attempt, deadline=deadline)
+        if isinstance(found, Waiting) and self._seen.trouble:
+            raise DeployError(unheard(self._service.name, self._seen.trouble), transient=True)
         if not isinstance(found, Ready):
             raise DeployError(self._unready(found, time.monotonic() - began))
+        return waiting.noted(self._looked())
 
     def _looked(self) -> waiting.Look:
         """Raises StaleError where a newer run has taken the service on: what comes of it is that one's affair."""
-        found = waiting.look(self._desired, self._seen, self._written)
+        found = waiting.look(self._desired, self._seen, self._written, self._client.now())
         late = newer([found.workload] if found.workload else [], self._attempt.generation)
         if late is not None:
             raise StaleError(stale(name(late), mark(late).generation, self._attempt.generation))
@@ -171,45 +181,84 @@ class Work:
 
     def _noted(self, error: DeployError, decision: Decision) -> DeployError:
         """*error*, and what serves now."""
-        if error.transient:
+        if error.transient or self._is_before(decision):
             return error
-        if decision.change.kind == "none":
-            return error  # it is the version before
-        note = self._turned_round() if decision.serving else self._left()
+        note = self._turned_round() if self._old is not None else self._left()
         if not note:
             return error
         problem = msgspec.structs.replace(error.problem, cause=(*error.problem.cause, note))
         return DeployError(problem, transient=error.transient, retry_after=error.retry_after)
 
+    def _is_before(self, decision: Decision) -> bool:
+        """Whether what failed is the version before itself."""
+        if decision.change.kind != "none" or self._old is None:
+            return False
+        there = self._old.manifest or {}
+        return there.get("kind") == self._desired.workload["kind"] and not unfit(self._desired.workload, there)
+
     def _left(self) -> str:
         """Of a version that was the first."""
-        if not self._hands.before or self._desired.workload["kind"] == JOB.name:
+        if not (self._hands.before or self._ours) or self._desired.workload["kind"] == JOB.name:
             return ""
         return "there is no version before: what was made stays for you to look at, and the next run mends it"
 
     def _turned_round(self) -> str:
-        """Put the version before back; what came of it."""
-        before = dict(self._hands.before)
+        """Put the version before back; what came of it.
+
+        What fails here is told beside what it was for, and is never told instead. Raises `Stopped` where the next
+        attempt, or a person, is to go on.
+        """
         try:
-            for where, was in reversed(before.items()):
-                if was is not None:
-                    self._put_back(was)
-                elif where in self._written:
-                    self._hands.removed(self._written[where])
+            failures = [failure for where in reversed([*self._hands.before]) if (failure := self._undone(where))]
             if self._desired.workload["kind"] == STATEFUL_SET.name:
                 self._freed(broken=True)
-        except KubernetesError as error:
-            return f"and the version before could not be put back: {error.answer}"
-        if not self._served:
-            return "the version before was put back; it did not serve either"
-        went = key(self._desired.workload) in before and _stops_first(self._desired.workload)
-        return "the version before was put back, and starts again" if went else "the version before goes on serving"
+        except Stopped as stopped:
+            if stopped.reason != "timeout":
+                raise
+            failures = ["the time was over"]
+        except (DeployError, UnavailableError) as error:
+            failures = [_said(error)]
+        return f"and the version before could not be put back: {failures[0]}" if failures else self._came_back()
 
-    def _put_back(self, was: Json) -> None:
-        mine = owned(was, MANAGER)
-        if mine:
-            self._attempt.report(f"putting {name(was)} back")
-            self._hands.put_back(was, mine)
+    def _undone(self, where: Key) -> str:
+        """Bring back what was there; why it did not come back. What fails at one object does not keep the others."""
+        was = self._hands.before[where]
+        try:
+            if was.manifest is None:
+                self._unmade(where)
+            elif was.manifest and where[0] not in NAMED_BY_CONTENT:
+                self._attempt.report(f"putting {' '.join(where)} back")
+                self._hands.put_back(was.manifest)
+        except (DeployError, UnavailableError) as error:
+            return _said(error)
+        return ""
+
+    def _unmade(self, where: Key) -> None:
+        """What was made for this version goes; a claim may hold data by now."""
+        if where[0] != CLAIM.name and where in self._written:
+            self._hands.removed(self._written[where])
+
+    def _came_back(self) -> str:
+        """As the version before is seen now."""
+        old = self._old or Before(run=self._attempt.run)
+        if self._serving(old.manifest or {}):
+            return "the version before goes on serving"
+        served = "and starts again" if old.served else "it did not serve either"
+        return f"the version before was put back{',' if old.served else ';'} {served}"
+
+    def _serving(self, workload: Json) -> bool:
+        """Whether all its pods are there, and ready."""
+        template, wanted = template_label(workload), number(workload, "spec", "replicas", absent=1)
+        pods = [each for each in self._seen.objects(POD) if text(each, "metadata", "labels", TEMPLATE) == template]
+        ready = sum(holds(each, "Ready") and not going(each) for each in pods)
+        return ready >= max(1, wanted)
+
+
+def _said(error: DeployError | UnavailableError) -> str:
+    """In one line, in the platform's own words where there are some."""
+    if isinstance(error, KubernetesError):
+        return error.answer
+    return error.problem.message if isinstance(error, DeployError) else error.problems[0].message
 
 
 def unready(service: ResolvedService, plan: Plan, why: str, found: Diagnosis | None, lines: Sequence[str]) -> Problem:
@@ -231,8 +280,3 @@ def unready(service: ResolvedService, plan: Plan, why: str, found: Diagnosis | N
         more=f"flow logs --stage={plan.stage} {service.name}",
         place=service.places.get(found.field if found else "") or service.places.get(""),
     )
-
-
-def _stops_first(workload: Json) -> bool:
-    """Whether the version before had to stop before this one could start."""
-    return workload["kind"] == STATEFUL_SET.name or text(workload, "spec", "strategy", "type") == "Recreate"

@@ -52,7 +52,7 @@ def _common(made_from: Source, template: Json) -> dict[str, Any]:
     return said(
         replicas=None if service.scaling is not None else count,
         revisionHistoryLimit=_HISTORY,
-        minReadySeconds=_steady(made_from),
+        minReadySeconds=_steady(made_from) or None,
         selector={"matchLabels": selector(made_from)},
         template=template,
     )

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from fleetflow_tasks.runtimes.kubernetes.client import Json, KubernetesError
-from fleetflow_tasks.runtimes.kubernetes.kinds import CLAIM, DEPLOYMENT, EVENT, NODE, POD, SERVICE, Kind
+from fleetflow_tasks.runtimes.kubernetes.kinds import CLAIM, DEPLOYMENT, EVENT, POD, SERVICE, Kind
 from fleetflow_tasks.testing import eventually
 from tests.kubernetes.conftest import Cluster
 
+NODE = Kind(name="Node", plural="nodes", namespaced=False)
 BASE = "fleetflow/base:1"
 SOON = 60.0  # seconds, on a machine that does much else
 SCRIPT = Path(__file__).parents[3] / "scripts" / "cluster"

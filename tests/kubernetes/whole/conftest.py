@@ -17,7 +17,7 @@ Fleets = Callable[..., Fleet]
 def _fleets(node: Cluster, folder: Path, stack: ExitStack) -> Fleets:
     def make(namespace: str = "") -> Fleet:
         state = stack.enter_context(state_folder())
-        work = folder / state.name / "work"
+        work = folder / state.name / "files"
         work.mkdir(parents=True)
         made = Fleet(work, state, node, namespace)
         stack.callback(node.removed, made.namespace)

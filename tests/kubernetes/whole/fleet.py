@@ -6,10 +6,10 @@ What `flow` may do is that role's; what a test does beside it, it does as the cl
 
 import re
 import threading
-import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,11 @@ QUOTA = Kind(name="ResourceQuota", plural="resourcequotas")
 # Ready at once, and ended at once: tests wait for neither.
 QUICK = 'healthcheck { test "CMD" "true"; interval 1 }; kubernetes { stop_grace 1 }'
 
+# Behind a step that failed for a reason which does not pass by itself.
+FAILED = "failed on kubernetes, attempt 1 of 3, not tried again"
+FIRST = "  there is no version before: what was made stays for you to look at, and the next run mends it"
+
+_OF_FILE = re.compile(r" +at \S+:\d+:\d+$| *\d* +\||started a Redis of its own")
 _CHANGES = (  # what differs from run to run
     (r"(?<![\w-])(\d+m )?\d+(\.\d+)?s\b", "Ns"),
     (r"(pod )?(?<![\w-])([a-z][a-z0-9-]*?)(-[a-f0-9]{8,10})?-[bcdfghjklmnpqrstvwxz2456789]{5}\b", r"\1\2-…"),
@@ -44,7 +49,7 @@ class Fleet(Desk):
         super().__init__(folder, state)
         self.cluster = cluster
         self.namespace = namespace or cluster.made(f"{self.project}-stg")
-        self.kubeconfig = folder.parent / f"kubeconfig-{self.project}"
+        self.kubeconfig = folder.parent / "kubeconfig"
         account = worker(cluster, self.namespace, self.kubeconfig)
         self.environ |= {"KUBECONFIG": account["KUBECONFIG"], "FLEETFLOW_WAIT_IMAGE": BASE}
 
@@ -96,23 +101,25 @@ class Fleet(Desk):
     def names(self, service: str) -> list[str]:
         return [_name(pod) for pod in self.pods(service)]
 
-    def make(self, kind: Kind, name: str, **fields: Any) -> Json:
-        """In the namespace; without a label of ours."""
+    def make(self, kind: Kind, name: str, **fields: Any) -> Any:
+        """In the namespace, by hand; without a label of ours."""
         manifest = {"apiVersion": kind.api, "kind": kind.name, "metadata": {"name": name}, **fields}
-        return self.cluster.client.create(kind, self.namespace, manifest)
+        return self.ask("POST", kind, "", "", manifest, manager="kubectl-create")
 
     def remove(self, kind: Kind, name: str) -> None:
         found = self.get(kind, name)
         self.cluster.client.delete(kind, self.namespace, name, uid=found["metadata"]["uid"], propagation="Background")
 
-    def ask(self, method: str, kind: Kind, name: str, part: str, body: Mapping[str, Any], *, manager: str = "") -> Any:
-        """Of a subresource, or with a verb that our client does not have."""
+    def ask(
+        self, method: str, kind: Kind, name: str, part: str, body: Mapping[str, Any], *, manager: str = "kubectl"
+    ) -> Any:
+        """Of a subresource, or as somebody else than our client is."""
         answer = self.cluster.client.line.ask(
-            f"{part or method} {name}",
+            f"{method} {kind.name} {name} {part}",
             method,
             path(kind, self.namespace, name) + (f"/{part}" if part else ""),
+            query=[("fieldManager", manager)],
             body=msgspec.json.encode(body),
-            query=[("fieldManager", manager)] if manager else [],
             content="application/merge-patch+json" if method == "PATCH" else "application/json",
         )
         return msgspec.json.decode(answer)
@@ -147,28 +154,29 @@ class Fleet(Desk):
 
     # --- what it printed
 
-    def told(self, result: Result, step: str = "") -> str:
-        """The problem of *step*, or all that stands in front of the first empty line; without the lines of the file.
+    def told(self, result: Result, step: str) -> list[str]:
+        """What stands of *step*'s failure at the end."""
+        blocks = [block.splitlines() for block in re.split(r"\n\n", result.out)]
+        lines = ((block, number, line) for block in blocks for number, line in enumerate(block))
+        begins = ((block, number) for block, number, line in lines if line.startswith(f"{step} failed on"))
+        block, number = next(begins, ([], 0))
+        return self.plain("\n".join(block[number:]))
 
-        What differs from run to run is written as one: times, the ends of pods' names, the project's name.
-        """
-        found: list[str] = []
-        for block in re.split(r"\n\n", result.out + result.err):
-            lines = block.splitlines()
-            start = next((n for n, line in enumerate(lines) if line.startswith(f"{step} failed on")), None)
-            if start is not None:
-                found = lines[start:]
-        return self.plain("\n".join(line for line in found if not re.match(r" +(at \S+:\d+:\d+|\d* +\|.*)$", line)))
+    def said(self, result: Result) -> list[str]:
+        """All of it, from a command that began no run."""
+        return self.plain(result.out + result.err)
 
-    def plain(self, text: str) -> str:
-        text = text.replace(self.namespace, "NS").replace(self.project, "PROJECT")
+    def plain(self, text: str) -> list[str]:
+        """Without lines of the user's file, and with what differs from run to run made equal: names, times, folders."""
+        for ours, by in ((self.namespace, "NS"), (self.project, "PROJECT"), (str(self.folder.parent), "HOME")):
+            text = text.replace(ours, by)
         for pattern, by in _CHANGES:
             text = re.sub(pattern, by, text)
-        return text
+        return [line for line in text.splitlines() if line and not _OF_FILE.match(line)]
 
 
 class Visitors:
-    """Somebody who asks again and again. answers: one each. turned_away: how often nobody was there, and why."""
+    """Somebody who asks again and again. answers: one each. turned_away: why, as often as there was none."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -181,7 +189,7 @@ class Visitors:
             try:
                 with urllib.request.urlopen(self.url, timeout=10) as answer:
                     self.answers.append(answer.read().decode())
-            except (OSError, urllib.error.URLError) as error:
+            except (OSError, HTTPException) as error:
                 self.turned_away.append(str(error))
 
     def seen(self, text: str) -> None:
@@ -213,8 +221,3 @@ def service(name: str, script: str = "sleep 1000", more: str = "") -> str:
 
 def _name(found: Json) -> str:
     return str(found["metadata"]["name"])
-
-
-def problems(result: Result) -> Sequence[str]:
-    """First lines of what a command that never began a run has to say."""
-    return [block.splitlines()[0] for block in re.split(r"\n\n", (result.out + result.err).strip()) if block]

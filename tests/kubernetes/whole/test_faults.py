@@ -84,7 +84,7 @@ def test_an_api_server_that_is_killed_in_the_middle_delays_a_deployment_and_no_m
 
     for _ in range(2):
         subprocess.run([SCRIPT, "kill", "node", "kube-apiserver"], check=True)
-        eventually(lambda: fleet.cluster.client.version(), SOON)
+        eventually(fleet.cluster.client.version, SOON)
     result = running.wait(UP)
 
     assert result.code == 0, result

@@ -11,7 +11,8 @@ import pytest
 from fleetflow_tasks.runtimes.kubernetes.kinds import CONFIG_MAP
 from fleetflow_tasks.testing import eventually
 from tests.docker.registry import registry
-from tests.kubernetes.whole.fleet import SOON, Fleet, visitors
+from tests.kubernetes.conftest import in_turn
+from tests.kubernetes.whole.fleet import FAILED, SOON, Fleet, visitors
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "shop"
 IMAGE = 'image "fleetflow/shop-api"'
@@ -24,7 +25,8 @@ def shop(shared: Fleet) -> Fleet:
     text = (shared.folder / "fleet.kdl").read_text(encoding="utf-8")
     text = text.replace('project "shop"', "").replace('"shop-stg"', f'"{shared.namespace}"')
     shared.write(text)
-    shared.up("", "--stage=stg")
+    with in_turn():
+        shared.up("", "--stage=stg")
     return shared
 
 
@@ -49,9 +51,16 @@ def test_the_shop_runs_in_real_pods_and_sells_through_its_services(first: Fleet)
     assert "ok, api 1" in page
     assert ordered == "ordered tea\n"
     eventually(lambda: "sent: Your tea is on its way" in first.flow("logs", "--stage=stg", "mailer").out, SOON)
-    printed = first.flow("ps", "--stage=stg").out
-    assert [re.split(r" {2,}", line) for line in first.plain(printed).splitlines()] == [
+    printed = first.said(first.flow("ps", "--stage=stg"))
+    assert [re.split(r" {2,}", line) for line in printed] == [
         ["SERVICE", "STATE", "SINCE", "PORTS", "IMAGE"],
+        ["api", "running", "Ns", "api:8080/tcp", "fleetflow/shop-api:1", "2 of 2 pods ready"],
+        ["cache", "running", "Ns", "cache:6379/tcp", "fleetflow/shop-store:1"],
+        ["db", "running", "Ns", "db:5432/tcp", "fleetflow/shop-store:1"],
+        ["mailer", "running", "Ns", "-", "fleetflow/shop-mailer:1"],
+        ["migrate", "completed", "Ns", "-", "fleetflow/shop-migrate:1"],
+        ["web", "running", "Ns", "web:8080/tcp", "fleetflow/shop-web:1", "2 of 2 pods ready"],
+        ["worker", "running", "Ns", "-", "fleetflow/shop-worker:1"],
     ]
 
 
@@ -60,7 +69,7 @@ def test_a_second_time_there_is_nothing_to_do(first: Fleet) -> None:
 
     again = first.flow("up", "--stage=stg")
 
-    assert first.plain(again.out) == "PROJECT/stg is up to date: 7 services unchanged\n"
+    assert first.said(again) == ["PROJECT/stg is up to date: 7 services unchanged"]
     assert first.names("api") == before
 
 
@@ -77,7 +86,16 @@ def test_an_image_that_does_not_exist_is_told_in_the_registrys_words_and_the_old
 
     file.write_text(text, encoding="utf-8")
     assert failed.code == 1, failed
-    assert first.told(failed, "api:deploy").replace(empty_registry, "REGISTRY") == "".splitlines()
+    assert [line.replace(empty_registry, "REGISTRY") for line in first.told(failed, "api:deploy")] == [
+        f"api:deploy {FAILED}: `api` did not become ready: image `REGISTRY/shop-api:1` does not exist on REGISTRY",
+        (
+            '  the answer: rpc error: code = NotFound desc = failed to pull and unpack image "REGISTRY/shop-api:1": failed to '
+            'resolve reference "REGISTRY/shop-api:1": REGISTRY/shop-api:1: not found'
+        ),
+        "  the version before goes on serving",
+        "  fix: push it, or correct `image` and `version`",
+        "  more: flow logs --stage=stg api",
+    ]
     assert came.turned_away == []
     assert "ok, api 1" in came.answers[-1]
     eventually(lambda: first.names("api") == before, SOON)

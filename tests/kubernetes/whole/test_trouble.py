@@ -4,14 +4,13 @@
 Most of it in one stage, as what takes half a minute to be called broken then takes it once.
 """
 
-from collections.abc import Iterator
-
 import pytest
 
 from fleetflow_tasks.runtimes.kubernetes.kinds import SECRET
 from tests.desk import BASE, Result
 from tests.docker.registry import registry
-from tests.kubernetes.whole.fleet import QUOTA, Fleet, service
+from tests.kubernetes.conftest import in_turn
+from tests.kubernetes.whole.fleet import FAILED, FIRST, QUOTA, Fleet, service
 
 DATA = 'volumes { volume "rows" "/rows" size="1Mi" }'
 NO_SCHEDULER = (
@@ -38,13 +37,13 @@ def stage(address: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def printed(shared: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Result]:
+def printed(shared: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Result:
     """When all of it was deployed at once."""
-    shared.make(SECRET, "tokens", stringData={"token": "a word"})
-    with registry(tmp_path_factory.mktemp("registry")) as address:
+    with in_turn(), registry(tmp_path_factory.mktemp("registry")) as address:
+        shared.make(SECRET, "tokens", stringData={"token": "a word"})
         result = shared.fails(stage(address))
     result.out = result.out.replace(address, "REGISTRY")
-    yield result
+    return result
 
 
 # What is wrong, the cluster's own words or the container's, and what to do.
@@ -84,17 +83,21 @@ TOLD = {
     "wordless": (
         "its command `no-such-command` does not exist in the image",
         [
-            "the node says: failed to create containerd task: failed to create shim task: OCI runtime create failed: "
-            "runc create failed: unable to start container process: "
-            'exec: "no-such-command": executable file not found in $PATH: unknown'
+            (
+                "the node says: failed to create containerd task: failed to create shim task: OCI runtime create failed: "
+                "runc create failed: unable to start container process: "
+                'exec: "no-such-command": executable file not found in $PATH: unknown'
+            )
         ],
         "check `command` and `entrypoint`",
     ),
     "unpulled": (
         "image `REGISTRY/nobody/has-this:1` does not exist on REGISTRY",
         [
-            'the answer: rpc error: code = NotFound desc = failed to pull and unpack image "REGISTRY/nobody/has-this:1": '
-            'failed to resolve reference "REGISTRY/nobody/has-this:1": REGISTRY/nobody/has-this:1: not found'
+            (
+                'the answer: rpc error: code = NotFound desc = failed to pull and unpack image "REGISTRY/nobody/has-this:1": '
+                'failed to resolve reference "REGISTRY/nobody/has-this:1": REGISTRY/nobody/has-this:1: not found'
+            )
         ],
         "push it, or correct `image` and `version`",
     ),
@@ -107,18 +110,18 @@ def test_a_service_that_does_not_become_ready_is_told_with_cause_and_fix(
 ) -> None:
     why, causes, fix = TOLD[name]
 
-    assert shared.told(printed, f"{name}:deploy").splitlines() == [
-        f"{name}:deploy failed on kubernetes, attempt 1 of 3, not tried again: `{name}` did not become ready: {why}",
+    assert shared.told(printed, f"{name}:deploy") == [
+        f"{name}:deploy {FAILED}: `{name}` did not become ready: {why}",
         *(f"  {cause}" for cause in causes),
-        "  there is no version before: what was made stays for you to look at, and the next run mends it",
+        FIRST,
         *([f"  fix: {fix}"] if fix else []),
         f"  more: flow logs --stage=stg {name}",
     ]
 
 
 def test_a_job_that_fails_is_told_with_its_last_line(shared: Fleet, printed: Result) -> None:
-    assert shared.told(printed, "fails:deploy").splitlines() == [
-        "fails:deploy failed on kubernetes, attempt 1 of 3, not tried again: job `fails` failed: it ended with exit code 4",
+    assert shared.told(printed, "fails:deploy") == [
+        f"fails:deploy {FAILED}: job `fails` failed: it ended with exit code 4",
         "  the cluster says: Job has reached the specified backoff limit",
         "  its last line:",
         "    half done",
@@ -127,7 +130,7 @@ def test_a_job_that_fails_is_told_with_its_last_line(shared: Fleet, printed: Res
 
 
 def test_what_is_well_is_deployed_and_what_needs_the_broken_is_left_out(shared: Fleet, printed: Result) -> None:
-    assert shared.plain(printed.out).splitlines()[-2:] == [
+    assert shared.plain(printed.out)[-2:] == [
         "not done: after, because crashes:deploy failed",
         "failed in Ns: 1 service deployed, 9 failed, 1 skipped",
     ]
@@ -143,5 +146,17 @@ def test_a_quota_that_is_used_up_is_told_and_the_version_before_serves(fleet: Fl
 
     failed = fleet.fails(service("api", more=memory % "32Mi"))
 
-    assert fleet.told(failed, "api:deploy").splitlines() == []
+    assert fleet.told(failed, "api:deploy") == [
+        (
+            f"api:deploy {FAILED}: `api` did not become ready: quota `small` is used up: "
+            "it asks for requests.memory=32Mi, used are requests.memory=16Mi of requests.memory=40Mi"
+        ),
+        (
+            '  the cluster says: pods "api-…" is forbidden: exceeded quota: small, '
+            "requested: requests.memory=32Mi, used: requests.memory=16Mi, limited: requests.memory=40Mi"
+        ),
+        "  the version before goes on serving",
+        "  fix: ask for less in `resources`, or raise the quota",
+        "  more: flow logs --stage=stg api",
+    ]
     assert fleet.names("api") == before

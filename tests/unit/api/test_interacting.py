@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ports of this machine that lead to a service, and who offers no way in. The runtimes come from a package of their own."""
 
+import os
+import resource
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -108,6 +110,37 @@ def test_what_is_wrong_with_a_connection_is_told_and_the_others_go_on(request_: 
         assert answer(well, b"x") == b"x"
 
     assert [problem.message for problem in said] == ["port 81 does not answer"]
+
+
+def test_who_comes_while_no_file_can_be_opened_is_let_in_once_one_can(request_: api.Request) -> None:
+    with (
+        forwarded(request_, Forward(local=0, remote=80)) as (port,),
+        socket.socket() as line,
+        Path(os.devnull).open() as highest,
+    ):
+        with _no_more_than(highest.fileno() + 1):
+            line.connect((port.address, port.port))
+            line.sendall(b"x")
+            line.settimeout(1)
+            with pytest.raises(TimeoutError):
+                line.recv(1)
+        line.settimeout(30)
+
+        assert line.recv(1) == b"x"
+
+
+@contextmanager
+def _no_more_than(files: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    try:
+        with ExitStack() as stack:
+            with suppress(OSError):  # numbers in between are free
+                while True:
+                    stack.enter_context(Path(os.devnull).open())
+            yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_nobody_listens_any_more_once_it_is_over(request_: api.Request) -> None:

@@ -128,6 +128,21 @@ def test_a_name_that_does_not_fit_is_an_error_with_one_that_does(fields: dict[st
     assert "".join(found) == problem
 
 
+@pytest.mark.parametrize("version", ["1.27", "1.3", "2.0", "newest", "1.30.1", "v1.30"])
+def test_a_version_must_be_one_that_we_speak_to(version: str) -> None:
+    assert said(plan(service(), version=version)) == [
+        (
+            f"error: runtime `kubernetes` makes nothing for version `{version}`"
+            ' => write `runtime "kubernetes" { version "1.28" }`, or leave it out for 1.30'
+        )
+    ]
+
+
+@pytest.mark.parametrize("version", ["", "1.28", "1.30", "1.34", "1.100"])
+def test_a_version_that_we_speak_to_is_not_spoken_of(version: str) -> None:
+    assert said(plan(service(), version=version)) == []
+
+
 def test_a_namespace_must_be_a_name_that_a_cluster_takes() -> None:
     assert said(plan(service(), namespace="Shop_Stg")) == [
         (
@@ -231,8 +246,9 @@ def test_copies_that_write_one_volume_must_be_on_one_node(many: dict[str, Any]) 
             ' => say `access_mode "ReadWriteMany"`, where the storage class can, or `replicas 1`'
         ),
         (
-            "warning: mounts volume `data` in `api`, `b`, which must then all run on one node"
-            ' => say `kubernetes { access_mode "ReadWriteMany" }` in each, where the storage class can'
+            "warning: mounts volume `data` in `api`, `b`: they share one claim, so all their pods must run on one node"
+            " => give each a volume of its own name, "
+            'or say `kubernetes { access_mode "ReadWriteMany" }` in each, where the storage class can'
         ),
     ]
 
@@ -499,6 +515,22 @@ def test_options(options: dict[str, Any], problem: str) -> None:
     (line,) = told(options=options)
 
     assert line.startswith(f"error: {problem}")
+
+
+def test_how_it_stops_is_said_once_and_in_a_way_that_the_stages_kubernetes_knows() -> None:
+    both = {"pre_stop": ["quit"], "stop_delay": 5}
+    stage = plan(service(options={"stop_delay": 5}), version="1.29")
+
+    assert told(options=both) == [
+        ("warning: waits before it stops as `pre_stop` says: `stop_delay` has no effect => leave one of them out")
+    ]
+    assert told(options={**both, "stop_delay": 0}) == told(options={"stop_delay": 5}) == []
+    assert said(stage) == [
+        (
+            f"error: {TOLD}cannot wait before it stops on Kubernetes 1.29, the stage's `version`"
+            ' => say `pre_stop "sleep" "3"`, where the image has that command'
+        )
+    ]
 
 
 # --- between services

@@ -3,6 +3,8 @@
 
 from typing import Any
 
+import pytest
+
 from fleetflow_tasks.config.model import Port, ProjectName, Scaling, Secret, ServiceName, StageName, Volume
 from fleetflow_tasks.runtimes.kubernetes.decide import (
     decide,
@@ -18,10 +20,10 @@ from fleetflow_tasks.runtimes.kubernetes.decide import (
 )
 from fleetflow_tasks.runtimes.kubernetes.desired import Desired, stamped
 from fleetflow_tasks.runtimes.kubernetes.manifests import Json
-from fleetflow_tasks.runtimes.kubernetes.observe import Key, key
+from fleetflow_tasks.runtimes.kubernetes.observe import Key, Snapshot, key
 from fleetflow_tasks.runtimes.labels import Mark
 
-from .made import service, wanted
+from .made import one, service, wanted
 
 PORT = (Port(container=80),)
 DATA = Volume(source="data", target="/d", size=1 << 30)
@@ -60,7 +62,6 @@ def test_what_is_not_there_is_made_what_others_name_first() -> None:
 
     assert decided(found, {})[0] == "create: not there"
     assert kinds == ["ConfigMap", "Secret", "Service", "Deployment", "PodDisruptionBudget"]
-    assert not decide(found, {}).serving
 
 
 def test_what_is_as_it_should_be_is_left_alone() -> None:
@@ -84,6 +85,28 @@ def test_other_variables_are_another_config_map_and_the_old_one_stays() -> None:
         f"  make ConfigMap {new.added[0]['metadata']['name']}",
         "  apply Deployment api",
     ]
+
+
+@pytest.mark.parametrize("kind", ["ConfigMap", "Secret"])
+def test_what_is_named_by_its_content_and_holds_another_is_made_anew(kind: str) -> None:
+    found = wanted(environment={"A": "1"}, secrets={"S": Secret("s")})
+    live = held(found)
+    called = one(found, kind)["metadata"]["name"]
+    assert decided(found, live) == ["none"]
+    changed(live, kind, called, data={"A": "2"})
+    gone = held(found)
+    changed(gone, kind, called, data={"A": "2"}, metadata={"deletionTimestamp": "now"})
+
+    anew = [f"update: {kind} changed", f"  delete {kind} {called}", f"  make {kind} {called}"]
+    assert decided(found, live) == anew
+    assert decided(found, {**live, (kind, called): kept(live[kind, called])}) == anew
+    assert decided(found, gone)[1:] == [f"  apply {kind} {called}"]
+
+
+def kept(found: Json) -> Json:
+    """As a picture keeps it."""
+    [kept_] = Snapshot([found]).all().values()
+    return kept_
 
 
 def test_what_leaves_the_pods_as_they_are_is_an_update() -> None:

@@ -605,9 +605,16 @@ def not_made(words: str, *, last: float = 1, first: float = 10, of: str = "api-6
         ),
         (
             'admission webhook "policy.example.org" denied the request: no `latest` here',
-            "webhook: webhook `policy.example.org` denies its pods: no `latest` here; fatal",
+            "admission-denied: webhook `policy.example.org` denies it: no `latest` here; fatal",
         ),
-        ('admission webhook "p" denied the request: ', "webhook: webhook `p` denies its pods: without a word; fatal"),
+        (
+            'admission webhook "p" denied the request: ',
+            "admission-denied: webhook `p` denies it: without a word; fatal",
+        ),
+        (
+            "pods \"x\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no `latest` here",
+            "admission-denied: policy `p` denies it: no `latest` here; fatal",
+        ),
         (
             'Internal error occurred: failed calling webhook "p": Post "https://p.svc": dial tcp: connection refused',
             'webhook-broken: webhook `p` does not answer: Post "https://p.svc": dial tcp: connection refused; in 20 s',
@@ -622,7 +629,7 @@ def not_made(words: str, *, last: float = 1, first: float = 10, of: str = "api-6
         ),
         (
             'pods "x" is forbidden: [maximum cpu usage per Container is 500m, but limit is 1]',
-            "limit-range: a limit range of the namespace forbids it: maximum cpu usage per Container is 500m, but limit is 1; fatal",
+            "limit-range: the namespace sets limits: maximum cpu usage per Container is 500m, but limit is 1; fatal",
         ),
         ('pods "x" is forbidden: odd', "pods-refused: the cluster refuses its pods: odd; fatal"),
         (
@@ -692,6 +699,14 @@ def failing(since: float) -> Json:
         "lastTransitionTime": ago(since),
     }
     return workload(status={"conditions": [condition]})
+
+
+def test_a_deployment_and_an_event_say_it_in_the_same_words() -> None:
+    by_event, by_condition = diagnosis(events=[not_made(QUOTA)]), diagnosis(of=failing(3))
+
+    assert by_event is not None
+    assert by_condition is not None
+    assert by_event.cause == by_condition.cause == (f"the cluster says: {QUOTA}",)
 
 
 def test_a_deployment_says_it_without_an_event() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fleetflow_tasks.runtimes.kubernetes.done import accepted, judged
+from fleetflow_tasks.runtimes.kubernetes.done import accepted, judged, notes
 from fleetflow_tasks.runtimes.ready import Broken, Ready, Verdict, Waiting
 
 from .seen import NEW, NOW, OLD, Json, ago, container, ended, event, pod, with_state, workload
@@ -420,8 +420,7 @@ def scaler(**conditions: tuple[str, str]) -> dict[str, Any]:
             Broken(text="its load balancer cannot be made: no subnet"),
         ),
         (thing("Ingress", **ADDRESS), [], Ready(text="there")),
-        (thing("Ingress"), [], Waiting(text="waiting for the address of its Ingress", soon=25.0)),
-        (thing("Ingress", age=30), [], Ready(text="its Ingress has no address yet")),
+        (thing("Ingress"), [], Ready(text="its Ingress has no address yet")),
         (
             scaler(AbleToScale=("True", "ReadyForNewScale"), ScalingActive=("True", "ValidMetricFound")),
             [],
@@ -459,11 +458,7 @@ def test_a_service_is_ready_with_what_stands_around_it() -> None:
     )
 
 
-def test_a_service_that_leads_nowhere_yet_is_waited_for() -> None:
-    done = deployment(1, updated=1, total=1, available=1)
-    unready = thing("EndpointSlice", endpoints=[{"conditions": {"ready": False}}])
-    unknown = thing("EndpointSlice", endpoints=[{"addresses": ["10.0.0.1"]}])
-
-    assert verdict(done, around=[unready]) == Waiting(text="waiting for its Service to lead to it")
-    assert verdict(done, around=[unready, unknown]) == Ready(text="1 pod ready")
-    assert verdict(deployment(0), around=[unready]) == Ready(text="no pod is wanted")
+def test_what_is_not_as_one_would_wish_around_it_is_worth_a_word() -> None:
+    assert notes([thing("Service"), thing("Ingress"), thing("Ingress", **ADDRESS)], now=NOW) == [
+        "its Ingress has no address yet"
+    ]

@@ -181,6 +181,46 @@ def test_a_service_of_many_words_says_them_all() -> None:
     assert found.workload["metadata"]["labels"]["team"] == "core"
 
 
+# --- how it stops
+
+
+def stops(version: str = "", **fields: Any) -> tuple[Any, Any]:
+    """(what its pods do before the signal, how many seconds they have in all)."""
+    api = service(**{"ports": (Port(container=80),), **fields})
+    found = desired(plan(api, version=version), api)
+    return container(found).get("lifecycle"), pod(found).get("terminationGracePeriodSeconds")
+
+
+SLEEP = {"preStop": {"sleep": {"seconds": 3}}}
+
+
+def test_what_listens_waits_before_it_stops_until_no_more_requests_come() -> None:
+    assert stops() == (SLEEP, 33)
+    assert stops(ports=()) == stops(ports=(Port(container=53, protocol="udp"),)) == (None, None)
+    assert stops(job=True) == (None, None)
+
+
+def test_how_long_it_waits_can_be_said_and_is_added_to_what_it_has_after_the_signal() -> None:
+    assert stops(options={"stop_delay": 0}) == (None, None)
+    assert stops(options={"stop_delay": 0, "stop_grace": 60}) == (None, 60)
+    assert stops(options={"stop_grace": 0.5}) == (SLEEP, 4)
+    assert stops(options={"stop_delay": 9.5}) == ({"preStop": {"sleep": {"seconds": 10}}}, 40)
+    assert stops(options={"stop_delay": 5}, ports=()) == ({"preStop": {"sleep": {"seconds": 5}}}, 35)
+
+
+def test_a_command_before_the_signal_takes_the_place_of_the_wait() -> None:
+    command = {"preStop": {"exec": {"command": ["quit"]}}}
+
+    assert stops(options={"pre_stop": ["quit"]}) == (command, None)
+    assert stops(options={"pre_stop": ["quit"], "stop_grace": 20}) == (command, 20)
+
+
+def test_an_older_kubernetes_is_not_asked_for_what_it_does_not_know() -> None:
+    assert stops(version="1.28") == stops(version="1.29") == (None, None)
+    assert stops(version="1.28", options={"stop_grace": 20, "stop_delay": 5}) == (None, 20)
+    assert stops(version="1.30") == stops(version="1.34") == (SLEEP, 33)
+
+
 # --- what values are kept in
 
 
@@ -352,12 +392,12 @@ def test_http_readiness_beside_a_healthcheck_is_what_decides_and_the_other_kills
 
 
 def test_what_has_no_check_must_stay_up_for_a_moment() -> None:
-    def times(check: Healthcheck | None) -> tuple[int, int]:
+    def times(check: Healthcheck | None) -> tuple[int | None, int]:
         spec = wanted(timeout=1.0, healthcheck=check).workload["spec"]
-        return spec["minReadySeconds"], spec["progressDeadlineSeconds"]
+        return spec.get("minReadySeconds"), spec["progressDeadlineSeconds"]
 
     assert times(None) == (3, 4)
-    assert times(Healthcheck(test=("CMD", "up"))) == (0, 1)
+    assert times(Healthcheck(test=("CMD", "up"))) == (None, 1)
 
 
 # --- volumes

@@ -154,7 +154,7 @@ def test_a_hash_does_not_know_the_order_of_fields() -> None:
         (kinds.DEPLOYMENT, "api", "/apis/apps/v1/namespaces/x/deployments/api"),
         (kinds.SECRET, "", "/api/v1/namespaces/x/secrets"),
         (kinds.NAMESPACE, "x", "/api/v1/namespaces/x"),
-        (kinds.NODE, "", "/api/v1/nodes"),
+        (kinds.PERSISTENT_VOLUME, "", "/api/v1/persistentvolumes"),
     ],
 )
 def test_where_the_api_serves_a_kind(kind: kinds.Kind, name: str, path: str) -> None:

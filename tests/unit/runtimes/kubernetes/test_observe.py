@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is known of a stage, and what its status says. No cluster."""
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
 from fleetflow_tasks.config.model import Port, ProjectName, Secret, ServiceName, StageName, Volume
 from fleetflow_tasks.runtimes.kubernetes.desired import stamped
 from fleetflow_tasks.runtimes.kubernetes.manifests import Json
-from fleetflow_tasks.runtimes.kubernetes.observe import Snapshot, controlled, key, labels, mark, own
-from fleetflow_tasks.runtimes.kubernetes.status import digest, ports, told
+from fleetflow_tasks.runtimes.kubernetes.observe import Snapshot, controlled, digest, key, labels, mark, own
+from fleetflow_tasks.runtimes.kubernetes.status import digest as image_digest
+from fleetflow_tasks.runtimes.kubernetes.status import ports, told
 from fleetflow_tasks.runtimes.labels import Mark
 
 from .made import one, service, wanted
@@ -79,6 +81,50 @@ def test_what_is_written_and_removed_is_in_the_picture() -> None:
     assert known.all() == {}
 
 
+def test_a_picture_that_is_taken_anew_keeps_what_was_written_while_it_was_taken() -> None:
+    def at(name: str, version: int) -> dict[str, Any]:
+        found = live({**wanted().workload, "metadata": {**wanted().workload["metadata"], "name": name}})
+        found["metadata"]["resourceVersion"] = str(version)
+        return found
+
+    def versions(known: Snapshot) -> dict[str, str]:
+        return {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in known.all().values()}
+
+    known = Snapshot([at("a", 1), at("b", 1), at("gone", 1)])
+    known.put(at("early", 2))
+    began = time.monotonic()
+    known.put(at("a", 5))
+    known.put(at("new", 6))
+    known.drop(at("gone", 1))
+
+    known.renew(Snapshot([at("a", 3), at("b", 9), at("gone", 1)]), began)
+    assert versions(known) == {"a": "5", "b": "9", "new": "6"}
+
+    known.put(at("b", 8))
+    known.renew(Snapshot([at("a", 7)]), time.monotonic())
+    assert versions(known) == {"a": "7"}
+
+
+def test_what_is_removed_is_not_what_has_taken_its_place() -> None:
+    old, new = live(wanted().workload), live(wanted().workload)
+    new["metadata"]["uid"] = "another"
+    known = Snapshot([new])
+
+    known.drop(old)
+
+    assert len(known) == 1
+
+
+def test_of_what_is_named_by_its_content_a_picture_keeps_a_digest() -> None:
+    secret = live(one(wanted(secrets={"S": Secret("hush")}), "Secret"))
+    other = live(one(wanted(secrets={"S": Secret("hush")}), "Secret"), data={"S": "b3RoZXI="})
+
+    [kept] = Snapshot([secret]).all().values()
+
+    assert digest(kept) == digest(secret) != digest(other)
+    assert "hush" not in str(kept)
+
+
 # --- status
 
 
@@ -143,12 +189,12 @@ def test_the_image_that_runs_is_told_exactly() -> None:
         return pod(name, template, containerStatuses=[{"name": "api", "imageID": image}])
 
     sha = "sha256:" + "a" * 64
-    assert digest("shop/api:1", [runs(f"docker.io/shop/api@{sha}")], "t") == f"shop/api:1@{sha}"
-    assert digest("shop/api:1", [runs(f"docker-pullable://docker.io/shop/api@{sha}")], "t") == f"shop/api:1@{sha}"
-    assert digest("shop/api:1", [runs(sha)], "t") == sha
-    assert digest("shop/api:1", [runs(sha, "old")], "t") == ""
-    assert digest("shop/api:1", [runs("", name="2"), runs(sha, name="1")], "t") == sha
-    assert digest("*", [runs(sha)], "t") == sha
+    assert image_digest("shop/api:1", [runs(f"docker.io/shop/api@{sha}")], "t") == f"shop/api:1@{sha}"
+    assert image_digest("shop/api:1", [runs(f"docker-pullable://docker.io/shop/api@{sha}")], "t") == f"shop/api:1@{sha}"
+    assert image_digest("shop/api:1", [runs(sha)], "t") == sha
+    assert image_digest("shop/api:1", [runs(sha, "old")], "t") == ""
+    assert image_digest("shop/api:1", [runs("", name="2"), runs(sha, name="1")], "t") == sha
+    assert image_digest("*", [runs(sha)], "t") == sha
 
 
 def test_where_it_is_reached_is_told_as_people_write_it() -> None:
