@@ -15,7 +15,7 @@ from fleetflow_tasks.cli.options import span
     "-c",
     "--concurrency",
     type=click.IntRange(min=1, max=1000),
-    help="Steps at once; by default 16 for docker, 32 for others.",
+    help="Steps at once; by default 16 for docker, 100 for kubernetes, 32 for others.",
 )
 @click.option(
     "--recycle", callback=span, metavar="TIME", help="End after this time, when idle, to be started anew: 12h, 7d."

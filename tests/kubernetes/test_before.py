@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from fleetflow_tasks.config.model import Port, ProjectName, Volume
+from fleetflow_tasks.config.model import Port, ProjectName, Scaling, Volume
 from fleetflow_tasks.plan.model import ResolvedService
 from fleetflow_tasks.runtimes.base import DeployError, StaleError, Stopped
 from fleetflow_tasks.runtimes.kubernetes.before import BEFORE
-from fleetflow_tasks.runtimes.kubernetes.kinds import CLAIM, CONFIG_MAP, DEPLOYMENT, SERVICE, STATEFUL_SET, Kind
+from fleetflow_tasks.runtimes.kubernetes.kinds import CLAIM, CONFIG_MAP, DEPLOYMENT, HPA, SERVICE, STATEFUL_SET, Kind
 from fleetflow_tasks.runtimes.kubernetes.runtime import KubernetesRuntime
 from fleetflow_tasks.testing import Trial, eventually
 
@@ -162,6 +162,19 @@ def test_what_a_killed_attempt_had_changed_beside_the_workload_comes_back_too(st
 
     assert error.problem.cause[-1] == SERVES
     assert port() == 8080
+    is_back(other, DEPLOYMENT, good)
+
+
+def test_an_autoscaler_that_had_to_go_first_comes_back_too(stage: Stage, other: Stage) -> None:
+    good = service("api", scaling=Scaling(min=1, max=3))
+    stage.up(good)
+    broken_off(stage, DEPLOYMENT, service("api", BAD, replicas=1))
+    assert stage.names(HPA) == []
+
+    error = fails(other, service("api", BAD, replicas=1), Later(stage.generation))
+
+    assert error.problem.cause[-1] == SERVES
+    assert stage.names(HPA) == ["api"]
     is_back(other, DEPLOYMENT, good)
 
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which cluster it is: asked once where its authority vouches for it, else each time."""
 
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from fleetflow_tasks.runtimes.kubernetes import kinds
 from fleetflow_tasks.runtimes.kubernetes.access import connect
 from fleetflow_tasks.runtimes.kubernetes.client import Client, KubernetesError
 from fleetflow_tasks.runtimes.kubernetes.identity import Identity
+from fleetflow_tasks.testing import eventually
 
 from .conftest import Cluster
 from .front import Front
@@ -55,6 +58,25 @@ def test_behind_a_line_that_proves_nothing_it_is_asked_each_time(
     assert [identity(), identity()] == [uid(plane)] * 2
 
     assert len(requests) == 2
+
+
+def test_who_asks_while_somebody_asks_waits_for_that_answer(
+    client: Client, line: Front, requests: list[tuple[str, str]]
+) -> None:
+    line.hangs("kube-system", times=1)
+    identity, told = Identity(client), []
+    threads = [threading.Thread(target=lambda: told.append(identity())) for _ in range(6)]
+    for each in threads:
+        each.start()
+    eventually(lambda: line.seen[-1:] == [f"GET {kinds.path(kinds.NAMESPACE, '', 'kube-system')}"], 30.0)
+    time.sleep(0.2)  # the others come
+
+    line.cut_off()
+    for each in threads:
+        each.join(30.0)
+
+    assert len(set(told)) == 1
+    assert len(requests) == 2  # one was cut
 
 
 def test_two_clusters_are_two(plane: Cluster, node: Cluster) -> None:

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A deployment over a bad line, among many others, and after a worker that died."""
 
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from fleetflow_tasks.plan.model import ResolvedService
 from fleetflow_tasks.runtimes.base import DeployError, Outcome
 from fleetflow_tasks.runtimes.kubernetes.kinds import CONFIG_MAP, DEPLOYMENT, SECRET, SERVICE
 from fleetflow_tasks.runtimes.kubernetes.runtime import KubernetesRuntime
-from fleetflow_tasks.testing import Trial
+from fleetflow_tasks.testing import Trial, eventually
 
 from .bare import BASE
 from .conftest import Cluster
@@ -157,9 +159,10 @@ def test_an_update_loses_no_request_though_the_program_ends_at_its_signal(real: 
         return service("web", BASE, command=("sh", "-c", script), ports=PORT, **fields)
 
     real.up(web("1"))
-    spec = real.get(SERVICE, "web")["spec"]
+    address = real.get(SERVICE, "web")["spec"]["clusterIP"]
+    eventually(lambda: _lets_in(address), 60)  # the node's proxy learns of a new Service a moment after it is ready
 
-    with visitors(f"http://{spec['clusterIP']}:8080/") as guests:
+    with visitors(f"http://{address}:8080/") as guests:
         for word in ("2", "3", "4"):
             guests.seen(str(int(word) - 1))
             real.up(web(word))
@@ -175,3 +178,9 @@ def test_the_last_words_of_what_failed_are_told(real: Stage) -> None:
 
     assert problem.message.startswith("job `seed` failed: ")
     assert problem.cause[-2:] == ("its last line:", "  no table")
+
+
+def _lets_in(address: str) -> bool:
+    with suppress(OSError), socket.create_connection((address, PORT[0].container), timeout=5):
+        return True
+    return False

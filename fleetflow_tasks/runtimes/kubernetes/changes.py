@@ -6,17 +6,19 @@ it carries out each change but for keeping it, so that what it fills in, and wha
 and not touch is told what can be seen by looking.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 
-from fleetflow_tasks.config.model import Data
+from fleetflow_tasks.config.model import Data, ServiceName
 from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.model import ResolvedService, Step, StepId
 from fleetflow_tasks.runtimes.base import Change, FieldChange
-from fleetflow_tasks.runtimes.kubernetes import classes, contents, explain, prune
+from fleetflow_tasks.runtimes.kubernetes import classes, contents, explain, prune, settled
 from fleetflow_tasks.runtimes.kubernetes.apply import as_entitled, entitled, rehearsed
 from fleetflow_tasks.runtimes.kubernetes.client import KubernetesError
 from fleetflow_tasks.runtimes.kubernetes.decide import Decision, Write, decide, superfluous
-from fleetflow_tasks.runtimes.kubernetes.desired import desired
+from fleetflow_tasks.runtimes.kubernetes.desired import Desired, desired
 from fleetflow_tasks.runtimes.kubernetes.differences import differences
 from fleetflow_tasks.runtimes.kubernetes.kinds import DEPLOYMENT, NAMESPACE, STATEFUL_SET, named
 from fleetflow_tasks.runtimes.kubernetes.manifests import Json
@@ -34,17 +36,31 @@ def changes(here: Place) -> dict[StepId, Change]:
     live = here.now()
     unknown = classes.unknown(here.client, here.services, live.all)
     found: dict[StepId, Change] = {}
+    doubtful: dict[ServiceName, tuple[Desired, Objects]] = {}
     for step in here.plan.steps:
         if step.runtime != "kubernetes":
             continue
         if step.action == "deploy" and step.service is not None:
-            change = _change(here, here.plan.service(step.service), live.of(step.service))
+            service, there = here.plan.service(step.service), live.of(step.service)
+            wanted = desired(here.plan, service)
+            change = _change(here, service, wanted, there)
             found[step.id] = _refused(change, unknown.get(step.service))
+            if change.kind == "none" and not settled.is_settled(wanted, there, here.client.now()):
+                doubtful[step.service] = wanted, there
         elif step.action == "remove" and step.service is not None and own(live, step.service):
             found[step.id] = Change(kind="remove", cause="asked for", downtime="for good")
         elif step.action == "prune":
             found |= _pruned(here, step, live)
-    return found
+    return found | _unready(here, settled.unsettled(here, doubtful))
+
+
+def _unready(here: Place, said: Mapping[ServiceName, str]) -> dict[StepId, Change]:
+    """Nothing about them would change, and yet a run has to go on with them: until they serve, or have failed again."""
+    return {
+        step.id: Change(kind="start", cause=f"not ready: {said[step.service]}")
+        for step in here.plan.steps
+        if step.action == "deploy" and step.service is not None and step.service in said
+    }
 
 
 def _refused(change: Change, problem: Problem | None) -> Change:
@@ -54,8 +70,7 @@ def _refused(change: Change, problem: Problem | None) -> Change:
     return msgspec.structs.replace(change, cause="; ".join(filter(None, [change.cause, problem.message])))
 
 
-def _change(here: Place, service: ResolvedService, live: Objects) -> Change:
-    wanted = desired(here.plan, service)
+def _change(here: Place, service: ResolvedService, wanted: Desired, live: Objects) -> Change:
     decision = decide(wanted, live, replace=service.name in here.settings.replace)
     change = decision.change
     if change.kind not in {"update", "replace"} or decision.fixed or decision.lost:

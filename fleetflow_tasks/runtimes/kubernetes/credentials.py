@@ -7,7 +7,6 @@ moment, so that the program runs once in an hour and not once in a request. Noth
 """
 
 import base64
-import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from fleetflow_tasks.config.model import Data
 from fleetflow_tasks.errors import Problem, UnavailableError
+from fleetflow_tasks.runtimes.kubernetes.together import Together
 
 REREAD = 60.0  # seconds that a token from a file is taken for good; the kubelet renews it long before it ends
 EARLY = 10.0  # seconds before its end that a pass is no longer used: a request takes its time, and clocks differ
@@ -41,21 +41,27 @@ class Wallet:
     def __init__(self, issuer: Issuer) -> None:
         self._issuer = issuer
         self._held: Pass | None = None
-        self._issuing = threading.Lock()
+        self._together: Together[Pass] = Together()
 
     def current(self) -> Pass:
         """Raises UnavailableError where none can be had."""
-        with self._issuing:
-            if self._held is None or _worn(self._held):
-                self._held = self._issuer()
-            return self._held
+        held = self._held
+        return self._issued(held) if held is None or _worn(held) else held
 
     def renewed(self, refused: Pass) -> bool:
         """Whether there is another pass than *refused*: the server does not know that one any more."""
-        with self._issuing:
-            if self._held == refused:
+        held = self._held
+        return (self._issued(held) if held is None or held == refused else held) != refused
+
+    def _issued(self, old: Pass | None) -> Pass:
+        """One instead of *old*, for all who wait: a program that fails takes its time, and would do so for each of them."""
+
+        def issue() -> Pass:
+            if self._held is None or self._held is old:  # else somebody was done just now
                 self._held = self._issuer()
-            return self._held != refused
+            return self._held
+
+        return self._together(issue)
 
 
 def _worn(held: Pass) -> bool:

@@ -33,6 +33,7 @@ from fleetflow_tasks.runtimes.kubernetes.objects import (
 from fleetflow_tasks.runtimes.kubernetes.podstate import Container, Pod, of_version
 from fleetflow_tasks.runtimes.ready import Broken, Ready, Verdict, Waiting
 
+WATCHED = 15.0  # seconds in which what crashed and nobody checks must not crash again: loops of a few seconds look ready
 BALANCER_GRACE = 30.0  # of a load balancer that fails to be made: its controller tries again
 
 
@@ -63,6 +64,8 @@ def judged(
     verdict = _KINDS[text(workload, "kind")](workload, mine, found, events)
     if not isinstance(verdict, Ready):
         return Broken(text=found.message) if found and found.fatal else verdict
+    if text(workload, "kind") != "Job" and (looping := _watched(workload, mine, now)):
+        return looping
     return _surrounded(verdict, around, events, now)
 
 
@@ -137,6 +140,37 @@ def _stateful_set(workload: Json, pods: Sequence[Pod], found: Diagnosis | None, 
     if text(strategy, "type") == "OnDelete" and not updated and number(status, "replicas") == wanted:
         return Broken(text="its StatefulSet only takes a new version up when its pods are deleted by hand (`OnDelete`)")
     return _waiting(workload, wanted, pods, found, events)
+
+
+def _watched(workload: Json, pods: Sequence[Pod], now: datetime) -> Waiting | None:
+    """A pod that has crashed since our change and is up just now; None where there is none, or it has stayed up.
+
+    Without a check a pod is ready as soon as it runs, between two crashes too.
+    """
+    wanted, since = number(workload, "spec", "replicas", absent=1), written(workload)
+    for pod in pods:
+        for container in pod.containers:
+            left = WATCHED - seconds(container.started, now)
+            if left > 0 and _crashed(container, since):
+                held = f"{_crashes(container)}, watched for {WATCHED:.0f} s"
+                ready = wanted - 1
+                told = f"{ready} of {wanted} pods ready; pod {pod.name}: {held}"
+                return Waiting(text=told, soon=left, current=ready, total=wanted)
+    return None
+
+
+def _crashed(container: Container, since: datetime | None) -> bool:
+    """And is not checked, which would tell whether it serves."""
+    last = container.last
+    if container.init or last is None or "readinessProbe" in container.spec:
+        return False
+    return since is None or last.at is None or last.at >= since
+
+
+def _crashes(container: Container) -> str:
+    how = f" (exit code {container.last.exit})" if container.last else ""
+    times = "once" if container.restarts <= 1 else f"{container.restarts} times"
+    return f"crashed {times}{how}"
 
 
 def _job(workload: Json, pods: Sequence[Pod], found: Diagnosis | None, events: Sequence[Json]) -> Verdict:

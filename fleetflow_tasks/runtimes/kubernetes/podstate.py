@@ -41,7 +41,8 @@ class Ended(Data, frozen=True, kw_only=True):
 class Container(Data, frozen=True, kw_only=True):
     """One container of a pod.
 
-    reason, message: why it waits. ended: its present run's end; last: that of the run before. spec: as the pod asks for it.
+    reason, message: why it waits. started: its present run. ended: that run's end; last: that of the run before. spec: as
+    the pod asks for it.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Container(Data, frozen=True, kw_only=True):
     message: str = ""
     ready: bool = False
     restarts: int = 0
+    started: datetime | None = None
     ended: Ended | None = None
     last: Ended | None = None
 
@@ -155,6 +157,7 @@ def _container(status: Json, spec: Json, *, init: bool) -> Container:
         message=text(waiting, "message"),
         ready=at(status, "ready") is True,
         restarts=number(status, "restartCount"),
+        started=moment(state, "running", "startedAt"),
         ended=_ended(at(state, "terminated")),
         last=_ended(at(status, "lastState", "terminated")),
     )

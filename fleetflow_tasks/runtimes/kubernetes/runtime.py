@@ -10,7 +10,6 @@ import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from typing import ClassVar
 
 from fleetflow_tasks.config.model import RuntimeName, ServiceName
@@ -56,9 +55,9 @@ from fleetflow_tasks.runtimes.kubernetes.observe import Objects, Snapshot, going
 from fleetflow_tasks.runtimes.kubernetes.options import SCHEMA
 from fleetflow_tasks.runtimes.kubernetes.place import Clusters, Place
 from fleetflow_tasks.runtimes.kubernetes.settings import settings
+from fleetflow_tasks.runtimes.kubernetes.settled import is_settled
 from fleetflow_tasks.runtimes.kubernetes.status import told
 from fleetflow_tasks.runtimes.kubernetes.work import Work
-from fleetflow_tasks.runtimes.ready import Ready
 
 NAME = RuntimeName("kubernetes")
 _AGAIN = 0.5  # seconds between two looks at a namespace that is on its way out
@@ -104,7 +103,7 @@ class KubernetesRuntime:
             wanted, known = desired(plan, service, run=attempt.run), here.known(attempt)
             live = known.of(service.name)
             decision = self._decided(here, service, wanted, live, attempt)
-            if decision.change.kind == "none" and _is_ready(wanted, live, here.client.now()):
+            if decision.change.kind == "none" and is_settled(wanted, live, here.client.now()):
                 return Outcome(changed=False, text="unchanged", facts=_facts(here, wanted))
             kinds = waiting.kinds(wanted) | _replaced(decision)
             mine = labels(plan.project, plan.stage, service.name)
@@ -327,16 +326,6 @@ class KubernetesRuntime:
 
 def _facts(here: Place, wanted: Desired) -> dict[str, str]:
     return {"workload": name(wanted.workload), "namespace": here.namespace}
-
-
-def _is_ready(wanted: Desired, live: Objects, now: datetime) -> bool:
-    """Whether the picture alone says so."""
-    found = waiting.Look(
-        workload=live.get(key(wanted.workload)),
-        around=tuple(live[key(each)] for each in wanted.around if key(each) in live),
-        now=now,
-    )
-    return isinstance(waiting.verdict(wanted, found), Ready)
 
 
 def _replaced(decision: Decision) -> frozenset[Kind]:

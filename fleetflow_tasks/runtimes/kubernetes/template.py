@@ -26,7 +26,9 @@ _RESTRICTED = {
 }
 
 _NOBODY = 65534
-_SMALL = {"cpu": "10m", "memory": "16Mi"}  # a quota may demand both, and a limit may not be less
+# A quota may demand both. With a limit as small as what is asked for, the container alone takes a second to start.
+_SMALL = {"cpu": "10m", "memory": "16Mi"}
+_SMALL_LIMIT = {"cpu": "50m", "memory": "16Mi"}
 
 
 def pod_template(made_from: Source) -> dict[str, Any]:
@@ -155,7 +157,7 @@ def _waiting(made_from: Source, dependency: ResolvedDependency, port: int) -> di
         "image": made_from.settings.wait_image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["sh", "-c", line],
-        "resources": {"requests": _SMALL, "limits": _SMALL},
+        "resources": {"requests": _SMALL, "limits": _SMALL_LIMIT},
         "securityContext": {
             **_RESTRICTED,
             "capabilities": {"drop": ["ALL"]},

@@ -18,11 +18,12 @@ from fleetflow_tasks.runtimes.kubernetes.kinds import (
     SERVICE,
     SERVICE_ACCOUNT,
     Kind,
+    path,
 )
 from fleetflow_tasks.testing import eventually
 from tests.desk import BASE
 from tests.kubernetes.conftest import Cluster
-from tests.kubernetes.roles import shipped, worker
+from tests.kubernetes.roles import forgotten, shipped, worker
 from tests.kubernetes.whole.fleet import FAILED, FIRST, SOON, Fleet, service
 from tests.kubernetes.whole.webhook import NAME, denying
 
@@ -177,22 +178,36 @@ def test_a_right_that_is_missing_is_named_with_the_rule_to_add(fleet: Fleet, nod
 
 
 @pytest.fixture
-def terminating(fleet: Fleet) -> Iterator[Fleet]:
-    """Its namespace is being removed, and something in it has a finalizer."""
-    fleet.make(CONFIG_MAP, "stays", data={})
-    fleet.ask("PATCH", CONFIG_MAP, "stays", "", {"metadata": {"finalizers": ["example.org/nobody"]}})
-    fleet.cluster.removed(fleet.namespace)
-    eventually(lambda: fleet.get(NAMESPACE, fleet.namespace)["status"]["phase"] == "Terminating", SOON)
-    yield fleet
-    fleet.ask("PATCH", CONFIG_MAP, "stays", "", {"metadata": {"finalizers": []}})
+def going(fleet: Fleet, node: Cluster) -> Iterator[str]:
+    """A namespace that is being removed, and in which something has a finalizer. The user's rights are not in it."""
+    worker(node, fleet.namespace, fleet.kubeconfig, everywhere=shipped("role.yaml")["rules"])
+    name = node.made(f"{fleet.project}-old")
+    metadata = {"name": "stays", "finalizers": ["example.org/nobody"]}
+    node.client.create(CONFIG_MAP, name, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
+    node.removed(name)
+    eventually(lambda: fleet.get(NAMESPACE, name)["status"]["phase"] == "Terminating", SOON)
+    yield name
+    node.client.line.ask(
+        "let it go",
+        "PATCH",
+        path(CONFIG_MAP, name, "stays"),
+        body=b'{"metadata": {"finalizers": []}}',
+        content="application/merge-patch+json",
+    )
+    forgotten(node, fleet.namespace)
 
 
-def test_a_namespace_that_is_being_removed(terminating: Fleet) -> None:
-    result = terminating.fails(GOOD)
+def test_a_namespace_that_is_being_removed(fleet: Fleet, going: str) -> None:
+    stage = f'stage "stg" {{ runtime "kubernetes" {{ namespace "{going}" }}; service "api" }}'
 
-    assert terminating.told(result, "api:deploy") == [
+    result = fleet.fails(GOOD + stage)
+
+    assert [line.replace("PROJECT-old", "NS") for line in fleet.told(result, "api:deploy")] == [
         "api:deploy failed on kubernetes, attempt 3 of 3: cannot deploy `api`: namespace `NS` is being removed",
-        '  the API server says: services "api" is forbidden: unable to create new content in namespace NS because it is being terminated',
+        (
+            '  the API server says: services "api" is forbidden: unable to create new content in namespace NS '
+            "because it is being terminated"
+        ),
         "  fix: wait until it is gone; if it never goes, something holds it: `kubectl get ns NS -o yaml`",
     ]
 

@@ -115,18 +115,20 @@ def test_what_is_wrong_with_a_connection_is_told_and_the_others_go_on(request_: 
 def test_who_comes_while_no_file_can_be_opened_is_let_in_once_one_can(request_: api.Request) -> None:
     with (
         forwarded(request_, Forward(local=0, remote=80)) as (port,),
-        socket.socket() as line,
+        socket.socket() as first,
+        socket.socket() as second,
         Path(os.devnull).open() as highest,
     ):
         with _no_more_than(highest.fileno() + 1):
-            line.connect((port.address, port.port))
-            line.sendall(b"x")
-            line.settimeout(1)
+            first.connect((port.address, port.port))  # the system had a number ready for the next who comes
+            second.connect((port.address, port.port))
+            second.sendall(b"x")
+            second.settimeout(1)
             with pytest.raises(TimeoutError):
-                line.recv(1)
-        line.settimeout(30)
+                second.recv(1)
+        second.settimeout(30)
 
-        assert line.recv(1) == b"x"
+        assert second.recv(1) == b"x"
 
 
 @contextmanager
