@@ -20,7 +20,7 @@ from fleetflow_tasks.testing import eventually
 
 Handler = Callable[[socket.socket, str], None]
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
 
 
 class Server:
@@ -44,7 +44,11 @@ class Server:
 
     def _serve(self, line: socket.socket) -> None:
         with line, suppress(OSError):
-            head = line.recv(65536).decode()
+            head = ""
+            while "\r\n\r\n" not in head:
+                if not (more := line.recv(65536)):
+                    return
+                head += more.decode()
             self.heard.append(head)
             self._handler(line, head)
 
@@ -84,7 +88,7 @@ def refused(call: Callable[[], object]) -> KubernetesError:
 
 def test_no_redirect_takes_our_pass_along() -> None:
     with served(answering(OK)) as thief:
-        told = f"HTTP/1.1 302 Found\r\nLocation: ws://me:secret@{thief.address}/x?key=1\r\nContent-Length: 0\r\n\r\n"
+        told = f"HTTP/1.1 302 Found\r\nLocation: ws://me:secret@{thief.address}/x?key=1\r\nConnection: close\r\n\r\n"
         with served(answering(told.encode())) as server, opened(f"http://{server.address}") as line:
             streamed = refused(lambda: line.socket("run a command", "/exec", protocols=["v4.channel.k8s.io"]))
             asked = refused(lambda: line.ask("look", "GET", "/version"))

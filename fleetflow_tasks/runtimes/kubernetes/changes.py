@@ -17,12 +17,12 @@ from fleetflow_tasks.runtimes.base import Change, FieldChange
 from fleetflow_tasks.runtimes.kubernetes import classes, contents, explain, prune, settled
 from fleetflow_tasks.runtimes.kubernetes.apply import as_entitled, entitled, rehearsed
 from fleetflow_tasks.runtimes.kubernetes.client import KubernetesError
-from fleetflow_tasks.runtimes.kubernetes.decide import Decision, Write, decide, superfluous
+from fleetflow_tasks.runtimes.kubernetes.decide import Decision, Grow, Write, decide, grown, superfluous
 from fleetflow_tasks.runtimes.kubernetes.desired import Desired, desired
 from fleetflow_tasks.runtimes.kubernetes.differences import differences
 from fleetflow_tasks.runtimes.kubernetes.kinds import DEPLOYMENT, NAMESPACE, STATEFUL_SET, named
 from fleetflow_tasks.runtimes.kubernetes.manifests import Json
-from fleetflow_tasks.runtimes.kubernetes.objects import text
+from fleetflow_tasks.runtimes.kubernetes.objects import items, text
 from fleetflow_tasks.runtimes.kubernetes.observe import Objects, Snapshot, going, key, mark, own
 from fleetflow_tasks.runtimes.kubernetes.place import Place
 
@@ -44,11 +44,12 @@ def changes(here: Place) -> dict[StepId, Change]:
             service, there = here.plan.service(step.service), live.of(step.service)
             wanted = desired(here.plan, service)
             change = _change(here, service, wanted, there)
-            found[step.id] = _refused(change, unknown.get(step.service))
+            begun = _begun(here, wanted, live) if change.kind == "create" else ()
+            found[step.id] = _refused(_noted(change, *begun), unknown.get(step.service))
             if change.kind == "none" and not settled.is_settled(wanted, there, here.client.now()):
                 doubtful[step.service] = wanted, there
-        elif step.action == "remove" and step.service is not None and own(live, step.service):
-            found[step.id] = Change(kind="remove", cause="asked for", downtime="for good")
+        elif step.action == "remove" and step.service is not None and (mine := own(live, step.service)):
+            found[step.id] = Change(kind="remove", cause=_gone("asked for", here, mine), downtime="for good")
         elif step.action == "prune":
             found |= _pruned(here, step, live)
     return found | _unready(here, settled.unsettled(here, doubtful))
@@ -65,9 +66,11 @@ def _unready(here: Place, said: Mapping[ServiceName, str]) -> dict[StepId, Chang
 
 def _refused(change: Change, problem: Problem | None) -> Change:
     """It would not come to that."""
-    if problem is None or change.kind == "none":
-        return change
-    return msgspec.structs.replace(change, cause="; ".join(filter(None, [change.cause, problem.message])))
+    return change if problem is None or change.kind == "none" else _noted(change, problem.message)
+
+
+def _noted(change: Change, *said: str) -> Change:
+    return msgspec.structs.replace(change, cause="; ".join(filter(None, [change.cause, *said])))
 
 
 def _change(here: Place, service: ResolvedService, wanted: Desired, live: Objects) -> Change:
@@ -76,13 +79,21 @@ def _change(here: Place, service: ResolvedService, wanted: Desired, live: Object
     if change.kind not in {"update", "replace"} or decision.fixed or decision.lost:
         return change
     seen = [_seen(here, service, write.manifest) for write in decision.forward if isinstance(write, Write)]
-    fields = tuple(field for each in seen for field in each.fields)
+    fields = (*(field for each in seen for field in each.fields), *_grown(decision, live))
     if not fields and _only_marks(decision, live):
         return Change(kind="none")
     there = live.get(key(wanted.workload), {})
     fields = contents.spelled(here.client, here.namespace, wanted, there, fields)
-    refusals = [each.refusal for each in seen if each.refusal]
+    rigid = classes.rigid(here.client, service, decision, live)
+    refusals = [*(each.refusal for each in seen if each.refusal), *([rigid.message] if rigid else [])]
     return msgspec.structs.replace(change, fields=fields, cause="; ".join([_named(change.cause, fields), *refusals]))
+
+
+def _grown(decision: Decision, live: Objects) -> tuple[FieldChange, ...]:
+    """Claims of a StatefulSet, which is made anew for them: nothing that is applied shows how."""
+    grows = [each for each in decision.forward if isinstance(each, Grow)]
+    found = (FieldChange(field=f"volumes.{each.volume}", old=each.old, new=each.new) for each in grown(grows, live))
+    return tuple(dict.fromkeys(found))
 
 
 class Seen(Data, frozen=True, kw_only=True):
@@ -146,12 +157,46 @@ def _pruned(here: Place, step: Step, live: Snapshot) -> dict[StepId, Change]:
     wanted = {service.name for service in here.services}
     removing = {each.service for each in here.plan.steps if each.action == "remove"}
     unknown = {mark(each).service for each in superfluous(wanted, live.all().values())} - removing
-    gone = Change(kind="remove", cause="the stage does not hold it any more", downtime="for good")
-    found = {StepId(f"{service}:remove"): gone for service in sorted(filter(None, unknown))}
+    found = {
+        StepId(f"{service}:remove"): Change(
+            kind="remove",
+            cause=_gone("the stage does not hold it any more", here, own(live, service), asked=not wanted),
+            downtime="for good",
+        )
+        for service in sorted(filter(None, unknown))
+    }
     left = [] if wanted else _left(here, live)
     if left:
         found[step.id] = Change(kind="remove", cause="the stage is empty: " + ", ".join(left))
     return found
+
+
+def _gone(cause: str, here: Place, mine: Objects, *, asked: bool = True) -> str:
+    """And what becomes of its data. asked: to remove it; claims of what a stage merely holds no more always stay."""
+    names = ", ".join(f"`{text(each, 'metadata', 'name')}`" for each in prune.claims(mine))
+    if not names:
+        return cause
+    one = "," not in names
+    go = asked and here.settings.volumes_go
+    fate = f"go{'es' * one} with the data" if go else f"stay{'s' * one}, unused"
+    return f"{cause}; claim{'' if one else 's'} {names} {fate}"
+
+
+def _begun(here: Place, wanted: Desired, live: Snapshot) -> tuple[str, ...]:
+    """Volumes of a new service that are named as those of one that goes: it was renamed, and its data stays behind."""
+    held = {service.name for service in here.services}
+    left = {
+        text(each, "metadata", "name").removesuffix(f"-{owner}-0")
+        for each in prune.claims(live.all())
+        if (owner := mark(each).service) and owner not in held
+    }
+    volumes = sorted(name for name in _volumes(wanted) if name in left)
+    return (f"{', '.join(f'`{each}`' for each in volumes)} begin{'s' * (len(volumes) == 1)} empty",) if volumes else ()
+
+
+def _volumes(wanted: Desired) -> list[str]:
+    """Those that its pods have for themselves."""
+    return [text(each, "metadata", "name") for each in items(wanted.workload, "spec", "volumeClaimTemplates")]
 
 
 def _left(here: Place, live: Snapshot) -> list[str]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Storage classes that a stage names and its cluster does not have: told before anything is made.
+"""Storage classes that cannot give what a stage asks of them: told before anything is made.
 
 A claim of such a class would wait for ever. But a name may also be that of volumes which somebody has made by hand, and
 then needs no class; so both are looked for, and where we may not look at both, nothing is said. A claim that is there
@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from fleetflow_tasks.config.model import ServiceName
 from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.model import ResolvedService
+from fleetflow_tasks.runtimes.kubernetes import words
 from fleetflow_tasks.runtimes.kubernetes.client import Client, KubernetesError
+from fleetflow_tasks.runtimes.kubernetes.decide import Decision, grown
 from fleetflow_tasks.runtimes.kubernetes.kinds import CLAIM, PERSISTENT_VOLUME, STORAGE_CLASS
-from fleetflow_tasks.runtimes.kubernetes.manifests import named_volumes
+from fleetflow_tasks.runtimes.kubernetes.manifests import Json, named_volumes
 from fleetflow_tasks.runtimes.kubernetes.objects import text
 from fleetflow_tasks.runtimes.kubernetes.observe import Objects
 from fleetflow_tasks.runtimes.kubernetes.options import read
@@ -32,6 +34,26 @@ def unknown(
     lacking = [(each, name) for each, name in asking if _lacks_claim(each, there)]
     missing = {name for name in {name for _, name in lacking} if _is_unknown(client, name)}
     return {each.name: _problem(each, name) for each, name in lacking if name in missing}
+
+
+def rigid(client: Client, service: ResolvedService, decision: Decision, live: Objects) -> Problem | None:
+    """Of the first claim that is to grow and may not; None where nothing grows, or where we may not look."""
+    for each in grown(decision.forward, live):
+        called = text(each.found, "spec", "storageClassName")
+        there = _class(client, called) if called else None
+        if there is not None and there.get("allowVolumeExpansion") is not True:
+            return words.rigid(service, text(each.found, "metadata", "name"), called)
+    return None
+
+
+def _class(client: Client, name: str) -> Json | None:
+    """None where there is none, or where we may not look."""
+    try:
+        return client.get(STORAGE_CLASS, "", name)
+    except KubernetesError as error:
+        if error.status != _FORBIDDEN:
+            raise
+        return None
 
 
 def _lacks_claim(service: ResolvedService, live: Objects) -> bool:

@@ -70,10 +70,11 @@ class Claim(Data, frozen=True, kw_only=True, tag="claim"):
 
 
 class Grow(Data, frozen=True, kw_only=True, tag="grow"):
-    """A claim that a StatefulSet made."""
+    """A claim that a StatefulSet made. volume: as the text calls it."""
 
     claim: str
     size: str
+    volume: str
 
 
 class Delete(Data, frozen=True, kw_only=True, tag="delete"):
@@ -227,11 +228,14 @@ def _service(desired: Desired, live: Objects, *, replace: bool) -> Decision:
     workload = live.get(key(desired.workload))
     fixed, lost = _all_fixed(desired, live), tuple(_lost(desired, live))
     if lost or (fixed and not replace):
-        return Decision(change=_refused(desired.service, lost, fixed), fixed=fixed, lost=lost)
+        return Decision(change=_refused(desired, live, lost, fixed), fixed=fixed, lost=lost)
     grown = _grown(desired.workload, workload) if workload is not None and not fixed else {}
     forward = (*_scalers(desired, live), *_written(desired, live, fixed=bool(fixed), grown=grown))
     after = tuple(_surplus(desired, live))
     kind, cause = _kind(desired, live, forward, after)
+    if fixed:
+        kind, cause = "replace", f"{_quoted(fixed)} cannot be changed in place"
+    cause = _with(cause, *claims_after(desired, live))
     downtime = _downtime(desired.workload, workload, anew=bool(fixed)) if kind == "replace" else "none"
     change = Change(kind=kind, cause=cause, downtime=downtime)
     return Decision(change=change, forward=forward, after=after)
@@ -260,7 +264,7 @@ def _regrown(manifest: Json, found: Json, live: Objects, grown: Mapping[str, str
     for (kind, claim), _ in sorted(live.items()):
         for template, size in grown.items():
             if kind == CLAIM.name and claim.startswith(f"{template}-{found['metadata']['name']}-"):
-                yield Grow(claim=claim, size=size)
+                yield Grow(claim=claim, size=size, volume=template)
     yield Delete(found=found, alone=True)
     yield Make(manifest=manifest)
 
@@ -301,9 +305,18 @@ def _kind(
     if template_label(workload) != desired.template:
         return "replace", cause
     if forward or after:
+        if sizes := _sizes(live, forward):
+            return "update", sizes
         fields = ", ".join(_edited(desired.workload, workload)) if cause == _OTHER else ""
         return "update", _around(desired, live) or (f"{fields} changed" if fields else cause)
     return "none", ""
+
+
+def _sizes(live: Objects, forward: Sequence[Operation]) -> str:
+    """`volume `data` grows: 1Gi -> 2Gi`, where a StatefulSet is made anew for that."""
+    grows = grown(forward, live)
+    said = dict.fromkeys(f"volume `{each.volume}` grows: {each.old} -> {each.new}" for each in grows)
+    return ", ".join(said)
 
 
 def _around(desired: Desired, live: Objects) -> str:
@@ -347,10 +360,67 @@ def _one_at_a_time(manifest: Json) -> bool:
 # --- what cannot be changed in place
 
 
-def _refused(service: ServiceName, lost: Sequence[str], fixed: Sequence[str]) -> Change:
-    names = ", ".join(f"`{field}`" for field in lost or fixed)
-    how = "without losing data" if lost else f"in place: it takes `--replace {service}`"
-    return Change(kind="replace", cause=f"{names} cannot be changed {how}", downtime=_ANEW)
+def _refused(desired: Desired, live: Objects, lost: Sequence[str], fixed: Sequence[str]) -> Change:
+    how = "without losing data" if lost else f"in place: it takes `--replace {desired.service}`"
+    cause = f"{_quoted(lost or fixed)} cannot be changed {how}"
+    notes = () if lost else claims_after(desired, live)
+    return Change(kind="replace", cause=_with(cause, *notes), downtime=_ANEW)
+
+
+def claims_after(desired: Desired, live: Objects) -> tuple[str, ...]:
+    """What becomes of the claims that are there, where it is not what the text might make one think."""
+    found = live.get(key(desired.workload))
+    return (*_kept(desired.workload, found, live), *_left(desired.workload, live))
+
+
+def _kept(workload: Json, found: Json | None, live: Objects) -> Iterator[str]:
+    """Claims that a StatefulSet has made stay as they are: its templates only tell how new ones are made."""
+    if found is None:
+        return
+    wanted, there = _by_name(workload["spec"]), _by_name(found["spec"])
+    for called in sorted({*wanted} & {*there}):
+        if _grows(wanted[called], there[called]):
+            continue
+        names = {f"{called}-{found['metadata']['name']}-"}
+        kept = dict.fromkeys(_described(each) for where, each in sorted(live.items()) if _is_claim(where, names))
+        if kept:
+            yield f"claims of `{called}` keep {' and '.join(kept)}; the change counts for new copies"
+
+
+def _described(claim: Json) -> str:
+    """`16Mi, standard`."""
+    said = (text(claim, "spec", "resources", "requests", "storage"), text(claim, "spec", "storageClassName"))
+    return ", ".join(filter(None, said))
+
+
+def _left(workload: Json, live: Objects) -> Iterator[str]:
+    """Claims that it used, and now uses others in their place: no data moves by itself. Not what others may use."""
+    wanted = _claims(workload)
+    used = {name for found in live.values() if found["kind"] in _BESIDE for name in _claims(found)} - wanted
+    left = [where[1] for where, each in sorted(live.items()) if _is_claim(where, used) and mark(each).service]
+    if not left:
+        return
+    begun = [name for name in sorted(wanted) if not any(_is_claim(where, {name}) for where in live)]
+    names = [f"`{name.removesuffix('-' + workload['metadata']['name'] + '-')}`" for name in begun]
+    if names:
+        yield f"{', '.join(names)} {'begins' if len(names) == 1 else 'begin'} empty"
+    yield f"{_quoted(left, 'claim')} {'stays' if len(left) == 1 else 'stay'}, unused"
+
+
+def _is_claim(where: Key, names: Collection[str]) -> bool:
+    """Whether it is one of *names*; those that end in `-` are of a StatefulSet's claims, which a number follows."""
+    kind, called = where
+    stem = called.rstrip("0123456789")
+    return kind == CLAIM.name and (called in names or (stem in names and stem != called and stem.endswith("-")))
+
+
+def _quoted(names: Sequence[str], word: str = "") -> str:
+    head = f"{word}{'s' * (len(names) > 1)} " if word else ""
+    return head + ", ".join(f"`{name}`" for name in names)
+
+
+def _with(*said: str) -> str:
+    return "; ".join(filter(None, said))
 
 
 def _lost(desired: Desired, live: Objects) -> Iterator[str]:
@@ -438,6 +508,31 @@ def _grown(manifest: Json, found: Json) -> dict[str, str]:
         for called, one in wanted.items()
         if asked(one) > asked(there[called])
     }
+
+
+class Grown(Data, frozen=True, kw_only=True):
+    """A claim that gets more room. volume: as the text calls it. old, new: sizes."""
+
+    found: Json
+    volume: str
+    old: str
+    new: str
+
+
+def grown(forward: Iterable[Operation], live: Objects) -> Iterator[Grown]:
+    for each in forward:
+        match each:
+            case Grow(claim=claim, size=size, volume=volume):
+                found = live[CLAIM.name, claim]
+                yield Grown(found=found, volume=volume, old=_size(found), new=size)
+            case Write(manifest=manifest) if manifest["kind"] == CLAIM.name:
+                found = live[key(manifest)]
+                if asked(manifest) > asked(found):
+                    yield Grown(found=found, volume=found["metadata"]["name"], old=_size(found), new=_size(manifest))
+
+
+def _size(claim: Json) -> str:
+    return str(at(claim, "spec", "resources", "requests", "storage") or "")
 
 
 def _by_name(spec: Json) -> dict[str, Json]:

@@ -13,7 +13,7 @@ in its own order. None of that is a difference.
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fleetflow_tasks.runtimes.base import FieldChange
@@ -43,6 +43,7 @@ _WORDS = {
 _ENV = re.compile(r"env\[(?P<name>[^\]]*)\](?:\.value)?")
 
 Where = tuple[str, ...]
+_ANNOTATIONS = ("metadata", "annotations")
 
 
 def differences(desired: Json, live: Json) -> tuple[FieldChange, ...]:
@@ -51,10 +52,19 @@ def differences(desired: Json, live: Json) -> tuple[FieldChange, ...]:
     live: as the API answered; `{}` where there is none: then every field is new.
     """
     secret = desired.get("kind") == "Secret"
-    lost = ((where, had, None) for where, had in gone(desired, live, MANAGER) if not _nothing(where, had))
+    lost = ((where, had, None) for where, had in _one_by_one(gone(desired, live, MANAGER)) if not _nothing(where, had))
     found = [(where, old, new) for where, old, new in (*_within(desired, live, ()), *lost) if not _ours(where)]
     changes = {_field(where): _change(where, old, new, secret=secret) for where, old, new in _telling(found)}
     return tuple(changes[field] for field in sorted(changes))
+
+
+def _one_by_one(found: Iterable[tuple[Where, Any]]) -> Iterator[tuple[Where, Any]]:
+    """All annotations may go at once; what we note there for ourselves is none that anybody misses."""
+    for where, had in found:
+        if where == _ANNOTATIONS:
+            yield from (((*where, name), value) for name, value in had.items())
+        else:
+            yield where, had
 
 
 def _within(desired: Any, live: Any, where: Where) -> Iterator[tuple[Where, Any, Any]]:

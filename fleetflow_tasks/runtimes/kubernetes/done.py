@@ -147,16 +147,19 @@ def _watched(workload: Json, pods: Sequence[Pod], now: datetime) -> Waiting | No
 
     Without a check a pod is ready as soon as it runs, between two crashes too.
     """
-    wanted, since = number(workload, "spec", "replicas", absent=1), written(workload)
-    for pod in pods:
-        for container in pod.containers:
-            left = WATCHED - seconds(container.started, now)
-            if left > 0 and _crashed(container, since):
-                held = f"{_crashes(container)}, watched for {WATCHED:.0f} s"
-                ready = wanted - 1
-                told = f"{ready} of {wanted} pods ready; pod {pod.name}: {held}"
-                return Waiting(text=told, soon=left, current=ready, total=wanted)
-    return None
+    since, wanted = written(workload), number(workload, "spec", "replicas", absent=1)
+    held = [(pod, c) for pod in pods for c in pod.containers if _crashed(c, since) and _up_for(c, now) < WATCHED]
+    if not held:
+        return None
+    pod, container = held[0]
+    ready = max(0, wanted - len({pod.name for pod, _ in held}))
+    told = f"{ready} of {wanted} pods ready; pod {pod.name}: {_crashes(container)}, watched for {WATCHED:.0f} s"
+    return Waiting(text=told, soon=WATCHED - _up_for(container, now), current=ready, total=wanted)
+
+
+def _up_for(container: Container, now: datetime) -> float:
+    """Seconds; 0 where it does not run just now."""
+    return seconds(container.started, now)
 
 
 def _crashed(container: Container, since: datetime | None) -> bool:
@@ -168,9 +171,9 @@ def _crashed(container: Container, since: datetime | None) -> bool:
 
 
 def _crashes(container: Container) -> str:
-    how = f" (exit code {container.last.exit})" if container.last else ""
+    exited = container.last.exit if container.last else 0
     times = "once" if container.restarts <= 1 else f"{container.restarts} times"
-    return f"crashed {times}{how}"
+    return f"{'crashed' if exited else 'ended'} {times} (exit code {exited})"
 
 
 def _job(workload: Json, pods: Sequence[Pod], found: Diagnosis | None, events: Sequence[Json]) -> Verdict:

@@ -38,6 +38,7 @@ from fleetflow_tasks.runtimes.kubernetes.decide import (
     Decision,
     Delete,
     Write,
+    claims_after,
     decide,
     name,
     newer,
@@ -50,7 +51,6 @@ from fleetflow_tasks.runtimes.kubernetes.events import TELLING
 from fleetflow_tasks.runtimes.kubernetes.kinds import EVENT, NAMESPACE, POD, WORKLOADS, Kind, named
 from fleetflow_tasks.runtimes.kubernetes.logs import lines
 from fleetflow_tasks.runtimes.kubernetes.manifests import Json
-from fleetflow_tasks.runtimes.kubernetes.objects import text
 from fleetflow_tasks.runtimes.kubernetes.observe import Objects, Snapshot, going, key, labels, mark, own
 from fleetflow_tasks.runtimes.kubernetes.options import SCHEMA
 from fleetflow_tasks.runtimes.kubernetes.place import Clusters, Place
@@ -132,7 +132,8 @@ class KubernetesRuntime:
             live = own(known, step.service)
             _guard(live.values(), attempt)
             texts = self._removed(here, known, self._going(here, live), attempt)
-            return Outcome(changed=bool(texts), text="removed" if texts else "nothing to remove")
+            said = "; ".join(["removed", *words.claims(prune.claims(live), go=here.settings.volumes_go)])
+            return Outcome(changed=bool(texts), text=said if texts else "nothing to remove")
 
     def tidy(self, plan: Plan, run: str) -> Outcome:
         with _deploying(plan, None):
@@ -178,6 +179,8 @@ class KubernetesRuntime:
         wanted, known = desired(here.plan, service, run=attempt.run), here.known(attempt)
         live = known.of(service.name)
         decision = self._decided(here, service, wanted, live, attempt)
+        if rigid := classes.rigid(here.client, service, decision, live):
+            raise DeployError(rigid)
         hands = self._hands(here, attempt, known)
         if any(isinstance(each, Write) and each.manifest is wanted.workload for each in decision.forward):
             attempt.report(f"asking whether {name(wanted.workload)} can be changed")
@@ -197,7 +200,7 @@ class KubernetesRuntime:
         if decision.lost:
             raise DeployError(words.lost(here.plan, service, here.namespace, decision.lost))
         if decision.fixed and not decision.forward:
-            raise DeployError(words.fixed(here.plan, service, decision.fixed))
+            raise DeployError(words.fixed(here.plan, service, decision.fixed, claims_after(wanted, live)))
         return decision
 
     def _hands(
@@ -255,15 +258,15 @@ class KubernetesRuntime:
         text_ = (
             f"removed what the stage does not hold: {', '.join(services)}" if services else "removed what is outdated"
         )
+        stay = [each for each in prune.claims(live) if (mark(each).service or "") in services]
+        text_ = "; ".join([text_, *words.claims(stay, go=False)])
         return Outcome(changed=bool(texts), text=text_ if texts else "nothing to remove")
 
     def _emptied(self, here: Place, known: Snapshot, live: Objects, attempt: Attempt) -> Outcome:
         texts = self._removed(here, known, self._going(here, live), attempt)
         services = sorted({mark(each).service or "" for each in removable(live.values())} - {""})
         said = [f"removed {', '.join(services)}"] if services else []
-        claims = [text(each, "metadata", "name") for each in prune.claims(live)]
-        if claims:
-            said.append(f"{'removed' if here.settings.volumes_go else 'kept'} {_counted(claims)}")
+        said += words.claims(prune.claims(live), go=here.settings.volumes_go)
         became = prune.namespace_gone(
             here.client, here.plan, here.namespace, attempt, claims_stay=not here.settings.volumes_go
         )
@@ -338,10 +341,6 @@ def _guard(live: Iterable[Json], attempt: Attempt) -> None:
     late = newer(live, attempt.generation)
     if late is not None:
         raise StaleError(words.stale(name(late), mark(late).generation, attempt.generation))
-
-
-def _counted(claims: Sequence[str]) -> str:
-    return f"claim {claims[0]}" if len(claims) == 1 else f"claims {', '.join(claims)}"
 
 
 @contextmanager

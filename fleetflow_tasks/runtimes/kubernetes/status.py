@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 
 from fleetflow_tasks.config.model import RuntimeName, ServiceName
-from fleetflow_tasks.plan.image import ImageError, pinned
+from fleetflow_tasks.plan.image import ImageError, parse, pinned
 from fleetflow_tasks.plan.model import ResolvedService
 from fleetflow_tasks.runtimes.base import ServiceState, ServiceStatus
 from fleetflow_tasks.runtimes.kubernetes.decide import finished, template_label, template_of
@@ -124,14 +124,18 @@ def digest(reference: str, pods: Sequence[Json], template: str) -> str:
     for pod in sorted(pods, key=lambda each: text(each, "metadata", "creationTimestamp"), reverse=True):
         if template and template_label({"spec": {"template": pod}}) != template:
             continue
-        found = text(pod, "status", "containerStatuses", 0, "imageID").removeprefix(_PULLED)
-        if not found:
-            continue
-        try:
-            return pinned(reference, [found]) or found
-        except ImageError:
-            return found
+        if found := text(pod, "status", "containerStatuses", 0, "imageID").removeprefix(_PULLED):
+            return _pinned(reference, found)
     return ""
+
+
+def _pinned(reference: str, found: str) -> str:
+    """Under the name that the service has: of an image with several names a node tells any of them."""
+    try:
+        told = parse(found)
+        return pinned(reference, [f"{parse(reference).name}@{told.digest}"]) if told.digest else found
+    except ImageError:
+        return found
 
 
 def ports(name: ServiceName, own: Objects) -> Iterator[str]:

@@ -61,15 +61,15 @@ def busy(what: str) -> Problem:
     )
 
 
-def fixed(plan: Plan, service: ResolvedService, fields: Sequence[str]) -> Problem:
-    """What the cluster lets nobody change in place."""
+def fixed(plan: Plan, service: ResolvedService, fields: Sequence[str], notes: Sequence[str] = ()) -> Problem:
+    """What the cluster lets nobody change in place. notes: what would become of its claims."""
     names = ", ".join(f"`{field}`" for field in fields)
     other = any("becomes" in field for field in fields)
     stay = "its claims stay, but it gets others, and begins without their data" if other else "its claims and data stay"
     return Problem(
         code="immutable",
         message=f"`{service.name}` cannot be changed in place: {names}",
-        cause=("a cluster lets nobody change that", f"made anew it is down until it is ready again; {stay}"),
+        cause=("a cluster lets nobody change that", f"made anew it is down until it is ready again; {stay}", *notes),
         fix=f"deploy with `--replace {service.name}`, or take the change back",
         more=f"flow diff --stage={plan.stage}",
         place=service.places.get("volumes") or service.places.get(""),
@@ -87,6 +87,25 @@ def lost(plan: Plan, service: ResolvedService, namespace: str, fields: Sequence[
         fix=f"take the change back, or remove the claim with its data: "
         f"`kubectl --namespace={namespace} delete pvc {claims}`",
         more=f"flow diff --stage={plan.stage}",
+        place=service.places.get("volumes") or service.places.get(""),
+    )
+
+
+def claims(found: Sequence[Json], *, go: bool) -> list[str]:
+    """`kept claim data-db-0`; nothing where there are none."""
+    names = ", ".join(text(each, "metadata", "name") for each in found)
+    what = "claim" if len(found) == 1 else "claims"
+    return [f"{'removed' if go else 'kept'} {what} {names}"] if found else []
+
+
+def rigid(service: ResolvedService, claim: str, kind: str) -> Problem:
+    """A claim that cannot grow. kind: its storage class."""
+    return Problem(
+        code="claim-cannot-grow",
+        message=f"claim `{claim}` of `{service.name}` cannot grow: its storage class `{kind}` does not let claims grow",
+        cause=(f"class `{kind}` says nothing of `allowVolumeExpansion: true`",),
+        fix=f"take the size back, or allow it, where the storage can do it: "
+        f"`kubectl patch storageclass {kind} -p '{{\"allowVolumeExpansion\": true}}'`",
         place=service.places.get("volumes") or service.places.get(""),
     )
 

@@ -148,6 +148,34 @@ def test_two_services_that_want_one_port_of_the_nodes(fleet: Fleet) -> None:
 # --- what only the cluster knows
 
 
+@pytest.fixture
+def seeing(fleet: Fleet, node: Cluster) -> Iterator[Fleet]:
+    """Who has the cluster role that ops/ ships, too."""
+    worker(node, fleet.namespace, fleet.kubeconfig, everywhere=shipped("cluster-role.yaml")["rules"])
+    yield fleet
+    forgotten(node, fleet.namespace)
+
+
+def test_a_storage_class_that_does_not_exist_is_told_before_anything_is_made(seeing: Fleet) -> None:
+    data = 'volumes { volume "rows" "/rows" size="1Mi" }; kubernetes { storage_class "golden" }'
+    text = service("api") + service("db", more=data)
+
+    result = seeing.fails(text)
+    planned = seeing.flow("plan")
+
+    assert seeing.said(planned) == [
+        "+ create  api  not there",
+        "+ create  db   not there; storage class `golden` of `db` does not exist",
+        "plan: 2 to create",
+    ]
+    assert seeing.told(result, "stage:prepare") == [
+        f"stage:prepare {FAILED}: storage class `golden` of `db` does not exist",
+        "  the cluster has no such class, and no volume of that name",
+        "  fix: correct `storage_class`, or have it made: `kubectl get storageclass` shows those that are there",
+    ]
+    assert seeing.made() == []
+
+
 def test_a_port_of_the_nodes_that_somebody_else_has(fleet: Fleet) -> None:
     made = fleet.make(
         SERVICE, "theirs", spec={"type": "NodePort", "ports": [{"port": 80}], "selector": {"app": "theirs"}}

@@ -53,7 +53,7 @@ def test_an_autoscaler_and_a_deployment_do_not_fight_over_the_number_of_pods(fle
     body = {"spec": {"replicas": 5}}
     fleet.ask("PATCH", DEPLOYMENT, "api", "scale", body, manager="kube-controller-manager")
     same = fleet.up(api(scaled))
-    assert "up to date: 1 service unchanged" in same.out
+    assert "1 service unchanged" in same.out
     changed = fleet.up(api(scaled, "blue"))
     assert re.search(r"^succeeded in .*: 1 service deployed$", changed.out, re.MULTILINE), changed
     assert fleet.replicas("api") == 5

@@ -190,13 +190,64 @@ def test_an_autoscaler_comes_after_the_workload_and_goes_before_it() -> None:
 # --- what cannot be changed
 
 
+def claim(called: str, size: str = "1Gi", service: str = "api", **spec: Any) -> Json:
+    """One that a StatefulSet has made."""
+    labels = {f"fleetflow.io/{name}": value for name, value in [("project", "shop"), ("stage", "stg")]}
+    labels |= {"fleetflow.io/service": service} if service else {}
+    requests = {"resources": {"requests": {"storage": size}}}
+    metadata = {"name": called, "labels": labels}
+    return {"kind": "PersistentVolumeClaim", "metadata": metadata, "spec": {**requests, **spec}}
+
+
+def test_a_claim_that_is_there_keeps_its_size_and_class_whatever_its_workload_says() -> None:
+    small, other = Volume(source="data", target="/d", size=1 << 24), Volume(source="log", target="/l", size=1 << 30)
+    old = held(
+        wanted(volumes=(DATA, other), replicas=2),
+        claim("data-api-0", storageClassName="standard"),
+        claim("data-api-1", storageClassName="standard"),
+        claim("log-api-0"),
+    )
+    shrunk, fast = wanted(volumes=(small, other)), wanted(volumes=(DATA, other), options={"storage_class": "fast"})
+    field = "`StatefulSet.spec.volumeClaimTemplates[data]`"
+
+    assert decide(shrunk, old, replace=True).change.cause == (
+        f"{field} cannot be changed in place; claims of `data` keep 1Gi, standard; the change counts for new copies"
+    )
+    assert decide(shrunk, old).change.cause == (
+        f"{field} cannot be changed in place: it takes `--replace api`; "
+        "claims of `data` keep 1Gi, standard; the change counts for new copies"
+    )
+    assert decide(fast, old, replace=True).change.cause.endswith(
+        "claims of `data` keep 1Gi, standard; the change counts for new copies; "
+        "claims of `log` keep 1Gi; the change counts for new copies"
+    )
+    assert "keep" not in decide(shrunk, held(wanted(volumes=(DATA, other)))).change.cause  # none is there
+
+
+def test_a_volume_that_is_renamed_begins_empty_and_the_claim_of_before_stays() -> None:
+    def volumes(*names: str, **how: Any) -> Desired:
+        return wanted(volumes=tuple(Volume(source=each, target=f"/{each}") for each in names), **how)
+
+    def cause(new: Desired, old: Desired, *claims: Json) -> str:
+        return decide(new, held(old, *claims), replace=True).change.cause.partition("; ")[2]
+
+    assert cause(volumes("e"), volumes("d"), claim("d-api-0")) == "`e` begins empty; claim `d-api-0` stays, unused"
+    assert cause(volumes("e", "f"), volumes("d"), claim("d-api-0"), claim("d-api-1")) == (
+        "`e`, `f` begin empty; claims `d-api-0`, `d-api-1` stay, unused"
+    )
+    assert cause(wanted(), volumes("d"), claim("d-api-0")) == "claim `d-api-0` stays, unused"
+    assert cause(volumes("e"), volumes("d"), claim("d-api-0"), claim("e-api-0")) == "claim `d-api-0` stays, unused"
+    assert cause(volumes("e"), volumes("d")) == ""
+    many: dict[str, Any] = {"options": {"access_mode": "ReadWriteMany"}}
+    assert cause(volumes("e", **many), volumes("d", **many)) == "`e` begins empty; claim `d` stays, unused"
+
+
 def test_a_claim_of_a_stateful_set_that_grows_keeps_its_pod() -> None:
     grown = wanted(volumes=(Volume(source="data", target="/d", size=2 << 30),))
-    claim = {"kind": "PersistentVolumeClaim", "metadata": {"name": "data-api-0"}}
     other = {"kind": "PersistentVolumeClaim", "metadata": {"name": "data-web-0"}}
 
-    assert decided(grown, held(wanted(volumes=(DATA,)), claim, other)) == [
-        "update: spec.volumeClaimTemplates changed",
+    assert decided(grown, held(wanted(volumes=(DATA,)), claim("data-api-0"), other)) == [
+        "update: volume `data` grows: 1Gi -> 2Gi",
         "  grow claim data-api-0 to 2Gi",
         "  delete StatefulSet api, not its pods",
         "  make StatefulSet api",

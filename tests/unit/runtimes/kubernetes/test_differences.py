@@ -291,3 +291,18 @@ def test_what_a_webhook_adds_beside_is_no_change(tree: Json, more: Json) -> None
 @given(objects, objects)
 def test_any_two_objects_can_be_compared(one: Json, other: Json) -> None:
     assert all(change.old != change.new for change in differences(one, other))
+
+
+def test_what_we_note_for_ourselves_is_no_field_that_goes() -> None:
+    def taken(*names: str) -> list[str]:
+        """Of what we applied with these annotations and now send without any."""
+        ours: dict[str, Any] = {"f:metadata": {"f:annotations": {f"f:{name}": {} for name in names}}}
+        live = answered()
+        live["metadata"] |= {
+            "annotations": dict.fromkeys(names, "x"),
+            "managedFields": [{"manager": "fleetflow", "operation": "Apply", "fieldsV1": ours}],
+        }
+        return [change.field for change in differences(DESIRED, live)]
+
+    assert taken("fleetflow.io/before") == []
+    assert taken("fleetflow.io/before", "note") == ["metadata.annotations.note"]

@@ -234,6 +234,51 @@ def test_a_pod_that_its_node_gave_up_is_told_and_no_failure() -> None:
     )
 
 
+# --- a loop of crashes that nobody checks
+
+
+def crashing(*, up: float, restarts: int = 1, code: int = 3, at: float = 15, **more: Any) -> dict[str, Any]:
+    """up: seconds since its container was started again. at: seconds since it ended."""
+    running = {"running": {"startedAt": ago(up)}}
+    state = container(ready=True, restartCount=restarts, state=running, lastState=ended(code, at=at))
+    return pod(ready=True, status={"containerStatuses": [state]}, **more)
+
+
+SERVING = {"updated": 1, "total": 1, "available": 1}
+
+
+def test_between_two_crashes_it_is_not_ready() -> None:
+    held = verdict(deployment(1, **SERVING), crashing(up=4))
+    again = verdict(stateful(1, updated=1, ready=1, total=1), crashing(up=1, restarts=2, code=0))
+
+    assert held == Waiting(
+        text="0 of 1 pods ready; pod api-1: crashed once (exit code 3), watched for 15 s", soon=11.0, current=0, total=1
+    )
+    assert again == Waiting(
+        text="0 of 1 pods ready; pod api-1: ended 2 times (exit code 0), watched for 15 s",
+        soon=14.0,
+        current=0,
+        total=1,
+    )
+
+
+def test_one_that_stays_up_after_a_crash_is_ready() -> None:
+    assert verdict(deployment(1, **SERVING), crashing(up=15, at=40)) == Ready(text="1 pod ready")
+
+
+def test_a_crash_of_before_our_change_counts_for_nothing() -> None:
+    assert verdict(deployment(1, **SERVING), crashing(up=4, at=70)) == Ready(text="1 pod ready")
+
+
+def test_what_is_checked_is_believed() -> None:
+    checked = crashing(up=4, spec={"containers": [{"name": "api", "readinessProbe": {}}]})
+    helped = crashing(up=60, at=90, spec={"initContainers": [WAITS]})
+    helped["status"]["initContainerStatuses"] = [container("wait-for-postgres", state=ended(0), lastState=ended(1))]
+
+    assert verdict(deployment(1, **SERVING), checked) == Ready(text="1 pod ready")
+    assert verdict(deployment(1, **SERVING), helped) == Ready(text="1 pod ready")
+
+
 # --- StatefulSet
 
 

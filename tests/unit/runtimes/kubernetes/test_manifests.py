@@ -720,7 +720,7 @@ def test_a_pod_waits_for_its_dependency_through_its_service() -> None:
         "image: busybox:1.37.0",
         "imagePullPolicy: IfNotPresent",
         "name: wait-for-db",
-        "resources.limits.cpu: 10m",
+        "resources.limits.cpu: 50m",
         "resources.limits.memory: 16Mi",
         "resources.requests.cpu: 10m",
         "resources.requests.memory: 16Mi",

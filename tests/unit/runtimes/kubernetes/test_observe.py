@@ -191,6 +191,8 @@ def test_the_image_that_runs_is_told_exactly() -> None:
     sha = "sha256:" + "a" * 64
     assert image_digest("shop/api:1", [runs(f"docker.io/shop/api@{sha}")], "t") == f"shop/api:1@{sha}"
     assert image_digest("shop/api:1", [runs(f"docker-pullable://docker.io/shop/api@{sha}")], "t") == f"shop/api:1@{sha}"
+    assert image_digest("shop/api:1", [runs(f"127.0.0.1:37799/thing@{sha}")], "t") == f"shop/api:1@{sha}"
+    assert image_digest("shop/api:1", [runs("shop/api:1")], "t") == "shop/api:1"
     assert image_digest("shop/api:1", [runs(sha)], "t") == sha
     assert image_digest("shop/api:1", [runs(sha, "old")], "t") == ""
     assert image_digest("shop/api:1", [runs("", name="2"), runs(sha, name="1")], "t") == sha
