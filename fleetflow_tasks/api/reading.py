@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from msgspec.structs import replace
 
 from fleetflow_tasks.api.leave import allowed, settled_here
+from fleetflow_tasks.api.neighbours import crowded
 from fleetflow_tasks.api.request import Request, chosen, foreign, load_project, runtime_of, runtimes_of
 from fleetflow_tasks.config.model import Data, ServiceName, StageName
 from fleetflow_tasks.config.nearest import suggestion
@@ -55,7 +56,7 @@ def plan(
         home=request.environ.get("HOME"),
     )
     made = allowed(request, settled_here(request, made))
-    problems = (*loaded.warnings, *check(made), *_unfit(request, made, only_read=only_read))
+    problems = (*loaded.warnings, *check(made), *crowded(request, made), *_unfit(request, made, only_read=only_read))
     if wrong := [
         each for each in problems if each.severity == "error" or (request.strict and each.severity == "warning")
     ]:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from fleetflow_tasks.config.model import Ingress, Port, ProjectName, Scaling, Secret, Volume
-from fleetflow_tasks.runtimes.base import Stopped
+from fleetflow_tasks.runtimes.base import DeployError, Stopped
 from fleetflow_tasks.runtimes.kubernetes.kinds import (
     CLAIM,
     CONFIG_MAP,
@@ -75,7 +75,7 @@ def whole(name: str, **fields: Any) -> Any:
 # --- what it costs
 
 
-def test_a_new_service_costs_four_requests_and_an_unchanged_one_none(
+def test_a_new_service_costs_six_requests_and_an_unchanged_one_none(
     stage: Stage, counted: Callable[[Callable[[], Any]], int], requests: list[tuple[str, str]]
 ) -> None:
     few, many = [whole(f"a{number}") for number in range(2)], [whole(f"a{number}") for number in range(12)]
@@ -85,7 +85,8 @@ def test_a_new_service_costs_four_requests_and_an_unchanged_one_none(
     before = len(requests)
     same = counted(lambda: stage.up(*many))
 
-    assert grown - same == 10 * 4  # ConfigMap, Secret, Service, Deployment
+    # ConfigMap, Secret, Service, Deployment; the last two are looked for first: they might be somebody else's
+    assert grown - same == 10 * (4 + 2)
     assert same < 10
     seen = pictures(requests[before:])
     assert max(map(seen.count, seen)) < len(many)  # one list for each kind, whatever the number of services
@@ -214,6 +215,36 @@ def test_what_is_not_ours_is_named_with_its_owner_and_left_alone(stage: Stage, p
     assert problem.message == f"a Service called `api` is in namespace `{stage.namespace}` already, and it is not ours"
     assert problem.cause == ("it is managed by `Helm`",)
     assert stage.get(SERVICE, "api") == made
+
+
+def test_what_is_in_the_way_is_seen_in_the_plan_and_before_anything_is_made(stage: Stage, plane: Cluster) -> None:
+    plane.made(stage.namespace)
+    spec = {"ports": [{"port": 1}]}
+    foreign = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "api"}, "spec": spec}
+    plane.client.create(SERVICE, stage.namespace, foreign)
+
+    changes = stage.changes(whole("api"), whole("web"))
+    stage.carry("stage:prepare", whole("api"))
+    with pytest.raises(DeployError) as failure:
+        stage.carry("api:prepare", whole("api"))
+
+    assert changes == {
+        "api:deploy": "create: not there; in the way: Service `api`, not ours",
+        "web:deploy": "create: not there",
+    }
+    assert "is in namespace" in failure.value.problem.message
+    assert stage.names(SECRET) == []
+
+
+def test_another_stage_in_the_same_namespace_keeps_its_services(stage: Stage, plane: Cluster) -> None:
+    stage.up(service("api", ports=PORT))
+    other = Stage(stage.runtime, plane, ProjectName(f"{stage.project}-2"))
+
+    problem = other.fails(service("api", ports=PORT), namespace=stage.namespace).problem
+
+    assert problem.cause == (f"it belongs to stage `local` of project `{stage.project}`",)
+    assert problem.fix.startswith("give each stage a namespace of its own")
+    assert "delete" not in problem.fix
 
 
 # --- fields of others

@@ -7,9 +7,10 @@ import pytest
 
 from fleetflow_tasks.config.model import ProjectName
 from fleetflow_tasks.plan.model import StepId
-from fleetflow_tasks.runtimes.kubernetes.kinds import POD
+from fleetflow_tasks.runtimes.base import DeployError
+from fleetflow_tasks.runtimes.kubernetes.kinds import CONFIG_MAP, POD
 from fleetflow_tasks.runtimes.kubernetes.runtime import KubernetesRuntime
-from fleetflow_tasks.testing import eventually
+from fleetflow_tasks.testing import Trial, eventually
 
 from .conftest import Cluster
 from .stage import Stage, service, swept
@@ -56,3 +57,20 @@ def test_a_rollout_that_is_still_under_way_is_waited_for(stage: Stage) -> None:
     stage.up(api)
 
     assert stage.changes(api) == {}
+
+
+def test_a_namespace_that_does_not_go_says_what_holds_it_in_the_plan_too(stage: Stage, plane: Cluster) -> None:
+    api, kept = service("api"), {"apiVersion": "v1", "kind": "ConfigMap"}
+    plane.made(stage.namespace)
+    metadata = {"name": "kept", "finalizers": ["example.org/kept"]}
+    plane.client.create(CONFIG_MAP, stage.namespace, {**kept, "metadata": metadata})
+    plane.removed(stage.namespace)
+    held = "Some content in the namespace has finalizers remaining: example.org/kept in 1 resource instances"
+    said = f"namespace `{stage.namespace}` is being removed, and is not gone yet: {held}"
+
+    eventually(lambda: stage.changes(api).get("stage:prepare") == f"create: {said}", 30)
+    with pytest.raises(DeployError) as failure:
+        stage.carry("stage:prepare", api, attempt=Trial(1, timeout=17.0))
+
+    assert failure.value.problem.message == said
+    stage.patch(CONFIG_MAP, "kept", {"metadata": {"finalizers": None}}, manager="me")

@@ -14,7 +14,8 @@ with `events`, `podstate` and `amounts`. `store` keeps what is known of a namesp
 
 What to do, pure: `decide` compares and chooses; `differences` names fields, `contents` the variables behind them, with
 `merging`, the API's rules; `managed` knows whose a field is, `before` the version that was there. `changes` shows it as a
-plan does, `classes` what the cluster lacks for it. Then `work` carries a decision out by `apply`, the only room that
+plan does, `classes` what the cluster lacks for it, `inway` what of others is in its way, `settled` whether what is as it should
+be serves. Then `work` carries a decision out by `apply`, the only room that
 changes anything but for `prune`, which removes what is not needed any more, and asks `strangers` before a namespace goes.
 
 How it went: `waiting` waits until `done` says that it is ready, or `diagnose` why it is not (`diagnosis` is such a cause),

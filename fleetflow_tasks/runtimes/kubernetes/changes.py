@@ -14,7 +14,7 @@ from fleetflow_tasks.config.model import Data, ServiceName
 from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.model import ResolvedService, Step, StepId
 from fleetflow_tasks.runtimes.base import Change, FieldChange
-from fleetflow_tasks.runtimes.kubernetes import classes, contents, explain, prune, settled
+from fleetflow_tasks.runtimes.kubernetes import classes, contents, explain, inway, prune, settled, words
 from fleetflow_tasks.runtimes.kubernetes.apply import as_entitled, entitled, rehearsed
 from fleetflow_tasks.runtimes.kubernetes.client import KubernetesError
 from fleetflow_tasks.runtimes.kubernetes.decide import Decision, Grow, Write, decide, grown, superfluous
@@ -37,22 +37,54 @@ def changes(here: Place) -> dict[StepId, Change]:
     unknown = classes.unknown(here.client, here.services, live.all)
     found: dict[StepId, Change] = {}
     doubtful: dict[ServiceName, tuple[Desired, Objects]] = {}
+    decisions: dict[ServiceName, Decision] = {}
     for step in here.plan.steps:
         if step.runtime != "kubernetes":
             continue
         if step.action == "deploy" and step.service is not None:
             service, there = here.plan.service(step.service), live.of(step.service)
             wanted = desired(here.plan, service)
-            change = _change(here, service, wanted, there)
+            decisions[step.service] = decide(wanted, there, replace=step.service in here.settings.replace)
+            change = _change(here, service, wanted, there, decisions[step.service])
             begun = _begun(here, wanted, live) if change.kind == "create" else ()
             found[step.id] = _refused(_noted(change, *begun), unknown.get(step.service))
             if change.kind == "none" and not settled.is_settled(wanted, there, here.client.now()):
                 doubtful[step.service] = wanted, there
         elif step.action == "remove" and step.service is not None and (mine := own(live, step.service)):
             found[step.id] = Change(kind="remove", cause=_gone("asked for", here, mine), downtime="for good")
+        elif step.action == "prepare" and step.service is None:
+            found |= _namespace(here, step)
         elif step.action == "prune":
             found |= _pruned(here, step, live)
-    return found | _unready(here, settled.unsettled(here, doubtful))
+    found |= _unready(here, settled.unsettled(here, doubtful))
+    return _blocked(here, found, inway.all_in_way(here.client, here.namespace, here.plan, decisions))
+
+
+def _namespace(here: Place, step: Step) -> dict[StepId, Change]:
+    """Something only where it is on its way out: a run waits for that first, for as long as it takes."""
+    live = _there(here)
+    if live is None or not going(live):
+        return {}
+    return {step.id: Change(kind="create", cause=words.terminating(here.namespace, live).message)}
+
+
+def _there(here: Place) -> Json | None:
+    """None also where we may not look."""
+    try:
+        return here.client.get(NAMESPACE, "", here.namespace)
+    except KubernetesError as error:
+        if error.status != _FORBIDDEN:
+            raise
+        return None
+
+
+def _blocked(here: Place, found: dict[StepId, Change], foreign: Mapping[ServiceName, list[Json]]) -> dict[StepId, Change]:
+    """Somebody else's objects keep them from being made."""
+    for step in here.plan.steps:
+        if step.action == "deploy" and step.service is not None and step.service in foreign:
+            names = (f"{each['kind']} `{text(each, 'metadata', 'name')}`" for each in foreign[step.service])
+            found[step.id] = _noted(found[step.id], f"in the way: {', '.join(names)}, not ours")
+    return found
 
 
 def _unready(here: Place, said: Mapping[ServiceName, str]) -> dict[StepId, Change]:
@@ -73,8 +105,7 @@ def _noted(change: Change, *said: str) -> Change:
     return msgspec.structs.replace(change, cause="; ".join(filter(None, [change.cause, *said])))
 
 
-def _change(here: Place, service: ResolvedService, wanted: Desired, live: Objects) -> Change:
-    decision = decide(wanted, live, replace=service.name in here.settings.replace)
+def _change(here: Place, service: ResolvedService, wanted: Desired, live: Objects, decision: Decision) -> Change:
     change = decision.change
     if change.kind not in {"update", "replace"} or decision.fixed or decision.lost:
         return change
@@ -157,10 +188,12 @@ def _pruned(here: Place, step: Step, live: Snapshot) -> dict[StepId, Change]:
     wanted = {service.name for service in here.services}
     removing = {each.service for each in here.plan.steps if each.action == "remove"}
     unknown = {mark(each).service for each in superfluous(wanted, live.all().values())} - removing
+    no_more = "the stage does not hold it any more"
+    told_once = not wanted and here.settings.volumes_go  # claims then go with the stage
     found = {
         StepId(f"{service}:remove"): Change(
             kind="remove",
-            cause=_gone("the stage does not hold it any more", here, own(live, service), asked=not wanted),
+            cause=no_more if told_once else _gone(no_more, here, own(live, service), asked=False),
             downtime="for good",
         )
         for service in sorted(filter(None, unknown))
@@ -207,10 +240,10 @@ def _left(here: Place, live: Snapshot) -> list[str]:
 
 
 def _namespace_goes(here: Place) -> bool:
+    there = _there(here)
+    if there is None or going(there) or not prune.is_ours(there, here.plan):
+        return False
     try:
-        there = here.client.get(NAMESPACE, "", here.namespace)
-        if there is None or going(there) or not prune.is_ours(there, here.plan):
-            return False
         stay = not here.settings.volumes_go
         return not prune.holding(here.client, here.plan, here.namespace, claims_stay=stay)
     except KubernetesError as error:

@@ -48,6 +48,7 @@ from fleetflow_tasks.runtimes.kubernetes.decide import (
 )
 from fleetflow_tasks.runtimes.kubernetes.desired import Desired, desired, namespace, rendered, stamped
 from fleetflow_tasks.runtimes.kubernetes.events import TELLING
+from fleetflow_tasks.runtimes.kubernetes.inway import in_way
 from fleetflow_tasks.runtimes.kubernetes.kinds import EVENT, NAMESPACE, POD, WORKLOADS, Kind, named
 from fleetflow_tasks.runtimes.kubernetes.logs import lines
 from fleetflow_tasks.runtimes.kubernetes.manifests import Json
@@ -161,8 +162,9 @@ class KubernetesRuntime:
                     _guard([live], attempt)
                 return Outcome(changed=False, text="unchanged", facts=facts)
             if attempt.deadline - time.monotonic() < self._timeout:
-                raise DeployError(words.terminating(here.namespace), transient=True)
-            attempt.report(f"waiting until the namespace {here.namespace} of before is gone")
+                raise DeployError(words.terminating(here.namespace, live), transient=True)
+            held = f": {said[0]}" if live and (said := words.holders(live)) else ""
+            attempt.report(f"waiting until the namespace {here.namespace} of before is gone{held}")
             attempt.sleep(_AGAIN)
 
     def _made_namespace(self, here: Place, attempt: Attempt) -> bool:
@@ -181,6 +183,9 @@ class KubernetesRuntime:
         decision = self._decided(here, service, wanted, live, attempt)
         if rigid := classes.rigid(here.client, service, decision, live):
             raise DeployError(rigid)
+        attempt.checkpoint()
+        if (there := in_way(here.client, here.namespace, here.plan, decision)) is not None:
+            raise DeployError(words.foreign(there))
         hands = self._hands(here, attempt, known)
         if any(isinstance(each, Write) and each.manifest is wanted.workload for each in decision.forward):
             attempt.report(f"asking whether {name(wanted.workload)} can be changed")

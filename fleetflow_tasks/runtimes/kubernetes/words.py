@@ -20,12 +20,17 @@ _HELM = "meta.helm.sh/release-name"
 def foreign(live: Json) -> Problem:
     """An object of our name that somebody else made."""
     kind, name, namespace = live["kind"], text(live, "metadata", "name"), text(live, "metadata", "namespace")
+    fix = (
+        f"choose another namespace, or remove it if nobody needs it: "
+        f"`kubectl --namespace={namespace} delete {named(kind).plural} {name}`"
+    )
+    if mark(live).project:
+        fix = "give each stage a namespace of its own: two stages that share one must not hold services of one name"
     return Problem(
         code=f"foreign-{kind.lower()}",
         message=f"a {kind} called `{name}` is in namespace `{namespace}` already, and it is not ours",
         cause=(owner(live),),
-        fix=f"choose another namespace, or remove it if nobody needs it: "
-        f"`kubectl --namespace={namespace} delete {named(kind).plural} {name}`",
+        fix=fix,
     )
 
 
@@ -110,13 +115,26 @@ def rigid(service: ResolvedService, claim: str, kind: str) -> Problem:
     )
 
 
-def terminating(namespace: str) -> Problem:
+def terminating(namespace: str, live: Json | None = None) -> Problem:
+    """live: the namespace, which says what holds it, as soon as the cluster has found that out."""
+    held = holders(live or {})
+    usual = "the cluster first removes everything in it; what has a finalizer may take for ever"
     return Problem(
         code="namespace-terminating",
-        message=f"namespace `{namespace}` is being removed, and is not gone yet",
-        cause=("the cluster first removes everything in it; what has a finalizer may take for ever",),
+        message=f"namespace `{namespace}` is being removed, and is not gone yet" + (f": {held[0]}" if held else ""),
+        cause=tuple(f"the cluster says: {each}" for each in held) or (usual,),
         fix=f"see what it waits for: `kubectl get namespace {namespace} -o yaml`",
     )
+
+
+def holders(namespace: Json) -> list[str]:
+    """What keeps it from going, in the cluster's words: the finalizers first, for nothing goes before they do."""
+    told = {
+        text(each, "type"): text(each, "message")
+        for each in items(namespace, "status", "conditions")
+        if text(each, "status") == "True" and text(each, "message")
+    }
+    return [told[kind] for kind in sorted(told, key=lambda kind: (kind != "NamespaceFinalizersRemaining", kind))]
 
 
 def unheard(service: str, trouble: str) -> Problem:

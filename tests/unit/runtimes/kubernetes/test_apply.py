@@ -104,3 +104,20 @@ def test_what_is_refused_says_what_to_do() -> None:
     )
     assert busy("Deployment api").message == "`Deployment api` changes all the time while it is being deployed"
     assert terminating("stg").message == "namespace `stg` is being removed, and is not gone yet"
+
+
+def test_a_namespace_that_does_not_go_says_what_holds_it() -> None:
+    conditions = [
+        {"type": "NamespaceContentRemaining", "status": "True", "message": "Some resources are remaining: pods. has 1"},
+        {"type": "NamespaceDeletionDiscoveryFailure", "status": "False", "message": "All resources discovered"},
+        {"type": "NamespaceFinalizersRemaining", "status": "True", "message": "finalizers remain: a/b in 1 instances"},
+        {"type": "Silent", "status": "True"},
+    ]
+
+    found = terminating("stg", {"status": {"conditions": conditions}})
+
+    assert found.message == (
+        "namespace `stg` is being removed, and is not gone yet: finalizers remain: a/b in 1 instances"
+    )
+    assert found.cause[1] == "the cluster says: Some resources are remaining: pods. has 1"
+    assert len(found.cause) == 2
