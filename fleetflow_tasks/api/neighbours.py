@@ -5,7 +5,7 @@ A stage is read and planned by itself. Only where it names its namespace are the
 one of them is told when that one is planned.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from fleetflow_tasks.api.request import Request, load_project
 from fleetflow_tasks.config.model import Stage
@@ -36,7 +36,7 @@ def _where(stage: Stage) -> tuple[str, str]:
     return stage.runtime.options.get("namespace", ""), stage.runtime.options.get("context", "")
 
 
-def _problem(made: Plan, other: Stage, both: list[str], namespace: str) -> Problem:
+def _problem(made: Plan, other: Stage, both: Sequence[str], namespace: str) -> Problem:
     pair = " and ".join(f"`{name}`" for name in sorted((made.stage, other.name)))
     names = ", ".join(f"`{name}`" for name in both)
     return Problem(

@@ -52,7 +52,7 @@ def test_a_rollout_that_is_still_under_way_is_waited_for(stage: Stage) -> None:
     stage.up(api)
     for pod in stage.pods("api"):
         stage.removed(POD, pod["metadata"]["name"])
-    eventually(lambda: stage.changes(api)["api:deploy"].startswith("start: not ready: 0 of 1 pods ready"), 10)
+    eventually(lambda: stage.changes(api).get("api:deploy", "").startswith("start: not ready: 0 of 1 pods ready"), 10)
 
     stage.up(api)
 

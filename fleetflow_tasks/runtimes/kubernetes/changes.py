@@ -17,7 +17,7 @@ from fleetflow_tasks.runtimes.base import Change, FieldChange
 from fleetflow_tasks.runtimes.kubernetes import classes, contents, explain, inway, prune, settled, words
 from fleetflow_tasks.runtimes.kubernetes.apply import as_entitled, entitled, rehearsed
 from fleetflow_tasks.runtimes.kubernetes.client import KubernetesError
-from fleetflow_tasks.runtimes.kubernetes.decide import Decision, Grow, Write, decide, grown, superfluous
+from fleetflow_tasks.runtimes.kubernetes.decide import Decision, Grow, Write, decide, grown, superfluous, without
 from fleetflow_tasks.runtimes.kubernetes.desired import Desired, desired
 from fleetflow_tasks.runtimes.kubernetes.differences import differences
 from fleetflow_tasks.runtimes.kubernetes.kinds import DEPLOYMENT, NAMESPACE, STATEFUL_SET, named
@@ -28,12 +28,13 @@ from fleetflow_tasks.runtimes.kubernetes.place import Place
 
 _FORBIDDEN = 403
 _DRAFTED = frozenset({DEPLOYMENT.name, STATEFUL_SET.name})
+_UNSEEN = "whether its Secrets are there is not known: we may not list them"
 _MAY_NOT = "forbidden"  # the code of a problem: we may look, and not touch
 
 
 def changes(here: Place) -> dict[StepId, Change]:
     """One snapshot of what is, against the plan: a change per step, and one per service to be pruned."""
-    live = here.now()
+    live = here.seen()
     unknown = classes.unknown(here.client, here.services, live.all)
     found: dict[StepId, Change] = {}
     doubtful: dict[ServiceName, tuple[Desired, Objects]] = {}
@@ -43,11 +44,13 @@ def changes(here: Place) -> dict[StepId, Change]:
             continue
         if step.action == "deploy" and step.service is not None:
             service, there = here.plan.service(step.service), live.of(step.service)
-            wanted = desired(here.plan, service)
+            whole = desired(here.plan, service)
+            wanted = without(whole, live.unseen)
             decisions[step.service] = decide(wanted, there, replace=step.service in here.settings.replace)
             change = _change(here, service, wanted, there, decisions[step.service])
             begun = _begun(here, wanted, live) if change.kind == "create" else ()
-            found[step.id] = _refused(_noted(change, *begun), unknown.get(step.service))
+            unsure = [_UNSEEN] if len(wanted.added) != len(whole.added) and change.kind != "none" else []
+            found[step.id] = _refused(_noted(change, *begun, *unsure), unknown.get(step.service))
             if change.kind == "none" and not settled.is_settled(wanted, there, here.client.now()):
                 doubtful[step.service] = wanted, there
         elif step.action == "remove" and step.service is not None and (mine := own(live, step.service)):
@@ -78,7 +81,9 @@ def _there(here: Place) -> Json | None:
         return None
 
 
-def _blocked(here: Place, found: dict[StepId, Change], foreign: Mapping[ServiceName, list[Json]]) -> dict[StepId, Change]:
+def _blocked(
+    here: Place, found: dict[StepId, Change], foreign: Mapping[ServiceName, list[Json]]
+) -> dict[StepId, Change]:
     """Somebody else's objects keep them from being made."""
     for step in here.plan.steps:
         if step.action == "deploy" and step.service is not None and step.service in foreign:

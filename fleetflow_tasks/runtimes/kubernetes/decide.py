@@ -22,6 +22,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Literal
 
+import msgspec
+
 from fleetflow_tasks.config.model import Data, ServiceName
 from fleetflow_tasks.plan.image import short
 from fleetflow_tasks.runtimes.base import Change, ChangeKind
@@ -161,6 +163,13 @@ def unfit(manifest: Json, found: Json) -> str:
         return _changed(manifest, found)
     fields = ", ".join(f"`{field}`" for field in _edited(manifest, found))
     return f"changed by somebody else: {fields}" if fields else ""
+
+
+def without(desired: Desired, unseen: Collection[str]) -> Desired:
+    """*desired*, but for what nobody can tell whether it is there: kinds that we may not look at."""
+    if not unseen:
+        return desired
+    return msgspec.structs.replace(desired, added=tuple(each for each in desired.added if each["kind"] not in unseen))
 
 
 def superfluous(wanted: Collection[ServiceName], live: Iterable[Json]) -> list[Json]:

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from fleetflow_tasks.config.model import ProjectName, ServiceName, StageName
-from fleetflow_tasks.runtimes.kubernetes.client import Client
+from fleetflow_tasks.runtimes.kubernetes.client import Client, KubernetesError
 from fleetflow_tasks.runtimes.kubernetes.desired import Json
 from fleetflow_tasks.runtimes.kubernetes.kinds import CONFIG_MAP, MADE, SECRET, Kind
 from fleetflow_tasks.runtimes.kubernetes.objects import light
@@ -35,6 +35,7 @@ NAMED_BY_CONTENT = frozenset({CONFIG_MAP.name, SECRET.name})  # what they hold n
 FRESH = 10.0  # seconds for which a picture is believed
 KEPT, RUNS = 20_000, 256  # objects of all pictures that are kept, some 100 MB; and of how many runs
 
+_FORBIDDEN = 403
 _DIGEST = "digest"  # in the place of the data
 
 
@@ -66,7 +67,9 @@ def labels(project: ProjectName, stage: StageName, service: ServiceName | None =
 class Snapshot:
     """The objects of one stage, as they were when they were last listed, and what this worker has written since."""
 
-    def __init__(self, found: Iterable[Json]) -> None:
+    def __init__(self, found: Iterable[Json], *, unseen: frozenset[str] = frozenset()) -> None:
+        """unseen: kinds of which it says nothing, because we may not look."""
+        self.unseen = unseen
         self._services: dict[ServiceName | None, dict[Key, Json]] = {}
         self._written: list[tuple[float, Json, bool]] = []  # when, what, whether it is there
         self._lock = threading.Lock()
@@ -128,14 +131,27 @@ def own(known: Snapshot, service: ServiceName) -> dict[Key, Json]:
     return {where: each for where, each in known.of(service).items() if mark(each).service == service}
 
 
-def snapshot(client: Client, namespace: str, project: ProjectName, stage: StageName) -> Snapshot:
-    """Asks for all kinds at once: on a far cluster the way is what takes long."""
+def snapshot(
+    client: Client, namespace: str, project: ProjectName, stage: StageName, *, without_secrets: bool = False
+) -> Snapshot:
+    """Asks for all kinds at once: on a far cluster the way is what takes long.
+
+    without_secrets: where we may not list them, do without; the picture then says that it holds none (`unseen`).
+    """
+    unseen: list[str] = []
 
     def listed(kind: Kind) -> Iterable[Json]:
-        return client.list(kind, namespace, labels(project, stage)).items
+        try:
+            return client.list(kind, namespace, labels(project, stage)).items
+        except KubernetesError as error:
+            if not (without_secrets and kind == SECRET and error.status == _FORBIDDEN):
+                raise
+            unseen.append(kind.name)
+            return ()
 
     with ThreadPoolExecutor(max_workers=len(LISTED)) as threads:
-        return Snapshot(each for found in threads.map(listed, LISTED) for each in found)
+        found = [each for listed_ in threads.map(listed, LISTED) for each in listed_]
+    return Snapshot(found, unseen=frozenset(unseen))
 
 
 class Snapshots:

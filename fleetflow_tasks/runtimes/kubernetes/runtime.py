@@ -45,6 +45,7 @@ from fleetflow_tasks.runtimes.kubernetes.decide import (
     prepared,
     removable,
     superfluous,
+    without,
 )
 from fleetflow_tasks.runtimes.kubernetes.desired import Desired, desired, namespace, rendered, stamped
 from fleetflow_tasks.runtimes.kubernetes.events import TELLING
@@ -284,18 +285,19 @@ class KubernetesRuntime:
     def status(self, plan: Plan) -> Sequence[ServiceStatus]:
         with _unavailable(plan):
             here = self._place(plan)
-            live = here.now()
+            live = here.seen()
             pods = here.client.list(POD, here.namespace, labels(plan.project, plan.stage)).items
             events = here.client.list(EVENT, here.namespace, fields=TELLING).items
             services = here.services
-            drifted = {service.name for service in services if self._drifted(here, service, live.of(service.name))}
+            drifted = {service.name for service in services if self._drifted(here, service, live)}
             return told(services, live.all(), pods, events, drifted, here.client.now())
 
-    def _drifted(self, here: Place, service: ResolvedService, live: Objects) -> bool:
+    def _drifted(self, here: Place, service: ResolvedService, live: Snapshot) -> bool:
         """A job that runs in every deployment is never what the next one wants."""
         if service.job and service.rerun == "always":
             return False
-        return decide(desired(here.plan, service), live).change.kind != "none"
+        wanted = without(desired(here.plan, service), live.unseen)
+        return decide(wanted, live.of(service.name)).change.kind != "none"
 
     def logs(self, plan: Plan, services: Sequence[ServiceName], options: LogOptions) -> Iterator[LogLine]:
         with _unavailable(plan):

@@ -41,9 +41,7 @@ def unsettled(here: Place, doubtful: Mapping[ServiceName, tuple[Desired, Objects
     return {service: said for service, said in found.items() if said}
 
 
-def _said(
-    wanted: Desired, live: Objects, now: datetime, pods: Sequence[Json] = (), events: Sequence[Json] = ()
-) -> str:
+def _said(wanted: Desired, live: Objects, now: datetime, pods: Sequence[Json] = (), events: Sequence[Json] = ()) -> str:
     """What is waited for, or what failed; "" where it is ready."""
     look = waiting.Look(
         workload=live.get(key(wanted.workload)),

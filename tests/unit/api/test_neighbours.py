@@ -37,10 +37,11 @@ def wrong(tmp_path: Path) -> Callable[..., list[str]]:
 def test_two_stages_with_services_of_one_name_need_two_namespaces(wrong: Callable[..., list[str]]) -> None:
     one = 'namespace "shop"'
 
-    assert wrong(one, one) == [
+    [said] = wrong(one, one)
+    assert said == (
         "stages `prd` and `stg` share the namespace `shop`, and both hold `api`; "
         'give each stage a namespace of its own: `runtime "kubernetes" { namespace "…" }`'
-    ]
+    )
     assert wrong(one, 'namespace "other"') == []
     assert wrong(one, "") == []
     assert wrong("", "") == []

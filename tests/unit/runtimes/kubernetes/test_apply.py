@@ -92,7 +92,11 @@ def test_whose_it_is_is_said_as_far_as_it_says_itself() -> None:
 def test_what_is_refused_says_what_to_do() -> None:
     api, stage = service(), plan(service())
 
+    strange = {**owned(), "metadata": {**owned()["metadata"], "labels": {}}}
     assert foreign(owned()).fix == (
+        "give each stage a namespace of its own: two stages that share one must not hold services of one name"
+    )
+    assert foreign(strange).fix == (
         "choose another namespace, or remove it if nobody needs it: `kubectl --namespace=stg delete deployments api`"
     )
     assert (
