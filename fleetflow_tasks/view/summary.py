@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The end of a run in words: what came of it, each failure with its cause and fix, and what was not done because of it.
 
-api:deploy failed on docker, attempt 1 of 3, not tried again: the image does not exist
+api:deploy failed on docker, not tried again: the image does not exist
   ghcr.io/shop/api:9: manifest unknown
   fix: push it, or change `version` at services/api.kdl:3:5
 
@@ -58,7 +58,8 @@ def _where(picture: Picture, state: StepState) -> str:
     if fact is None or used < 1:
         return f" on {fact.runtime}" if fact else ""
     again = "" if used >= fact.tries else ", not tried again"
-    return f" on {fact.runtime}, attempt {used} of {fact.tries}{again}"
+    attempt = "" if used == 1 and again else f", attempt {used} of {fact.tries}"  # that it was the first says nothing
+    return f" on {fact.runtime}{attempt}{again}"
 
 
 def _not_done(picture: Picture) -> list[str]:

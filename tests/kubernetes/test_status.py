@@ -2,10 +2,11 @@
 """What `flow ps` and `flow diff` see of a cluster."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from fleetflow_tasks.config.model import Port, ProjectName, Resources, RuntimeName, StageName, Volume
+from fleetflow_tasks.config.model import Port, ProjectName, Resources, RuntimeName, Secret, StageName, Volume
 from fleetflow_tasks.errors import UnavailableError
 from fleetflow_tasks.plan.model import Plan, StepId
 from fleetflow_tasks.runtimes.base import ServiceStatus
@@ -14,6 +15,7 @@ from fleetflow_tasks.runtimes.kubernetes.runtime import KubernetesRuntime
 from fleetflow_tasks.testing import eventually
 
 from .conftest import Cluster
+from .roles import rights, rules, shipped, worker
 from .stage import Stage, service, swept
 
 PORT = (Port(container=8080),)
@@ -102,7 +104,7 @@ def test_a_change_names_its_fields_and_its_downtime(stage: Stage) -> None:
     )
     assert [field.field for field in api.fields] == ["environment.A", "image"]
     assert (db.kind, db.cause) == ("replace", "command changed")
-    assert db.downtime == "~10 s: one at a time, its volume can be mounted once"
+    assert db.downtime == "until the old pod has stopped, at most 30 s, and the new one is ready"
 
 
 def test_what_changes_without_touching_pods_is_an_update(stage: Stage) -> None:
@@ -126,6 +128,26 @@ def test_a_change_that_the_cluster_refuses_is_told_before_it_is_tried(stage: Sta
     generation = stage.get(DEPLOYMENT, "api")["metadata"]["generation"]
     assert stage.fails(wrong).problem.message.startswith("cannot prepare `api`: ")
     assert stage.get(DEPLOYMENT, "api")["metadata"]["generation"] == generation
+
+
+def test_what_runs_and_what_would_change_is_told_to_who_may_not_read_secrets(
+    stage: Stage, plane: Cluster, tmp_path: Path
+) -> None:
+    api = service("api", secrets={"PASSWORD": Secret("one")}, environment={"A": "1"})
+    stage.up(api)
+    allowed = rules(rights(shipped("role.yaml")["rules"]) - {("", "secrets", verb) for verb in ("get", "list")})
+    blind = KubernetesRuntime(worker(plane, stage.namespace, tmp_path / "kubeconfig", allowed=allowed))
+    changed = service("api", secrets={"PASSWORD": Secret("two")}, environment={"A": "1"})
+
+    [status] = blind.status(stage.plan(api))
+    [same] = [each for name, each in blind.diff(stage.plan(api)).items() if name == "api:deploy"]
+    [other] = [each for name, each in blind.diff(stage.plan(changed)).items() if name == "api:deploy"]
+    blind.close()
+
+    assert (status.state, status.drift) == ("running", False)
+    assert same.kind == "none"
+    assert other.kind == "replace"
+    assert other.cause.endswith("; whether its Secrets are there is not known: we may not list them")
 
 
 def test_a_cluster_that_does_not_answer_is_told_in_one_line() -> None:

@@ -470,9 +470,10 @@ def _event(about: Json, type_: str, reason: str) -> dict[str, Any]:
 
 def test_a_first_list_that_does_not_come_is_no_empty_cluster(client: Client, line: Front, plane_namespace: str) -> None:
     """Else who asks would believe that somebody has removed everything."""
-    line.hangs("^GET .*configmaps", times=1)
+    hung = line.hangs("^GET .*configmaps", times=1)
     lock = threading.RLock()
     stream = Stream(client, MAP, plane_namespace, Changes(lock), lock)
+    eventually(lambda: hung.met, WITHIN)
 
     with pytest.raises(KubernetesError, match="list configmaps: not done after") as slow:
         stream.ready(0.2)
@@ -480,7 +481,7 @@ def test_a_first_list_that_does_not_come_is_no_empty_cluster(client: Client, lin
     assert slow.value.transient
     stream.close()
     line.cut_off()
-    stream.join()
+    eventually(lambda: all(each.name != "watch configmaps" for each in threading.enumerate()), WITHIN)
 
 
 def test_who_waits_for_a_first_list_can_be_called_away(watches: Watches, line: Front, plane_namespace: str) -> None:

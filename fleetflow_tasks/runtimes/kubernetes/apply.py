@@ -25,7 +25,7 @@ from fleetflow_tasks.runtimes.kubernetes.before import GENERATION, Before, noted
 from fleetflow_tasks.runtimes.kubernetes.client import MANAGER, Client, KubernetesError
 from fleetflow_tasks.runtimes.kubernetes.decide import Claim, Delete, Grow, Make, Operation, Write, name, newer, unfit
 from fleetflow_tasks.runtimes.kubernetes.desired import stamped
-from fleetflow_tasks.runtimes.kubernetes.kinds import CLAIM, HPA, STATEFUL_SET, WORKLOADS, named
+from fleetflow_tasks.runtimes.kubernetes.kinds import CLAIM, HPA, POD, STATEFUL_SET, WORKLOADS, named
 from fleetflow_tasks.runtimes.kubernetes.managed import owners
 from fleetflow_tasks.runtimes.kubernetes.manifests import Json
 from fleetflow_tasks.runtimes.kubernetes.objects import at, items, mapping
@@ -158,7 +158,8 @@ class Hands:
             self._namespace,
             live["metadata"]["name"],
             uid=live["metadata"]["uid"],
-            version=_version(live),
+            # A pod says all the time how it is, and nobody takes one back: its uid is enough.
+            version="" if live["kind"] == POD.name else _version(live),
             propagation="Orphan" if alone else "Foreground" if live["kind"] in _WAITED else "Background",
         )
         self._snapshot.drop(live)

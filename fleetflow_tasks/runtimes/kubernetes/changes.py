@@ -55,7 +55,7 @@ def changes(here: Place) -> dict[StepId, Change]:
                 doubtful[step.service] = wanted, there
         elif step.action == "remove" and step.service is not None and (mine := own(live, step.service)):
             found[step.id] = Change(kind="remove", cause=_gone("asked for", here, mine), downtime="for good")
-        elif step.action == "prepare" and step.service is None:
+        elif step.action == "prepare" and step.service is None and here.services:
             found |= _namespace(here, step)
         elif step.action == "prune":
             found |= _pruned(here, step, live)

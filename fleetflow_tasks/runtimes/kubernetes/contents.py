@@ -8,13 +8,14 @@ for: it is kept as long as a version is that was made from it. Secrets are told 
 from collections.abc import Iterable, Iterator, Mapping
 
 from fleetflow_tasks.runtimes.base import FieldChange
-from fleetflow_tasks.runtimes.kubernetes.client import Client
+from fleetflow_tasks.runtimes.kubernetes.client import Client, KubernetesError
 from fleetflow_tasks.runtimes.kubernetes.decide import referred, template_of
 from fleetflow_tasks.runtimes.kubernetes.desired import Desired
 from fleetflow_tasks.runtimes.kubernetes.kinds import CONFIG_MAP, SECRET, named
 from fleetflow_tasks.runtimes.kubernetes.objects import Json, mapping
 from fleetflow_tasks.runtimes.kubernetes.observe import Key, key, mark
 
+_FORBIDDEN = 403
 _HIDDEN = "[hidden]"
 _HOLDING = (CONFIG_MAP.name, SECRET.name)
 
@@ -35,8 +36,13 @@ def spelled(
 
 
 def _ours(client: Client, namespace: str, one: Key) -> Json | None:
-    """None where it is gone, or somebody else's: what that holds is not ours to show."""
-    found = client.get(named(one[0]), namespace, one[1])
+    """None where it is gone, or somebody else's: what that holds is not ours to show. Neither is what we may not read."""
+    try:
+        found = client.get(named(one[0]), namespace, one[1])
+    except KubernetesError as error:
+        if error.status != _FORBIDDEN:
+            raise
+        return None
     return found if found is not None and mark(found).project else None
 
 

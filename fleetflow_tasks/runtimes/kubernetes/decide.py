@@ -49,6 +49,7 @@ from fleetflow_tasks.runtimes.labels import SLASHED
 _ORDER = {kind.name: place for place, kind in enumerate(MADE)}
 _OTHER = "configuration changed"
 _ANEW = "until it is ready again: it is made anew"
+_GRACE = 30  # seconds that a pod has to stop, where nothing is said
 _BESIDE = frozenset({DEPLOYMENT.name, STATEFUL_SET.name})
 _LEFT = NAMED_BY_CONTENT | {CLAIM.name, JOB.name}  # not removed by a deployment, though the service needs them no more
 
@@ -356,7 +357,8 @@ def _downtime(manifest: Json, found: Json | None, *, anew: bool) -> str:
     if anew:
         return _ANEW
     if found is not None and _one_at_a_time(manifest):
-        return "~10 s: one at a time, its volume can be mounted once"
+        grace = number(template_of(found), "spec", "terminationGracePeriodSeconds", absent=_GRACE)
+        return f"until the old pod has stopped, at most {grace} s, and the new one is ready"
     return "none"
 
 

@@ -312,13 +312,25 @@ def _ran(pod: Pod, container: Container, events: Sequence[Event], now: datetime)
         found = crashes.crashed(container, ended, restarted=pod.restarted, unhealthy=alive if ended.exit else None)
         return found if container.state != "running" else msgspec.structs.replace(found, fatal=False)
     if container.state == "running" and not container.ready and checks and not container.init:
-        return Diagnosis(
-            code="not-healthy",
-            reason="Unhealthy",
-            message=": ".join(filter(None, ["its health check fails", unhealthy.failure(checks[0])])),
-            cause=(f"the node says: {one_line(checks[0])}",),
-            fix="run the check by hand in the container, or give it more `start_period`",
-            field="healthcheck",
-            wants_logs=True,
-        )
+        return _unhealthy(checks[0])
     return None
+
+
+def _unhealthy(said: str) -> Diagnosis:
+    """A check that asks a port is what `readiness` says, one that runs a command what `healthcheck` says."""
+    how = unhealthy.failure(said)
+    asks = unhealthy.asks(said)
+    fix = "run the check by hand in the container, or give it more `start_period`"
+    if asks and how.endswith("was refused"):
+        fix = "nothing listens there: check the port of `readiness`, and that it does not listen on 127.0.0.1 alone"
+    elif asks:
+        fix = "check the path and port of `readiness`, or give it more time"
+    return Diagnosis(
+        code="not-healthy",
+        reason="Unhealthy",
+        message=": ".join(filter(None, ["its health check fails", how])),
+        cause=(f"the node says: {one_line(said)}",),
+        fix=fix,
+        field="readiness" if asks else "healthcheck",
+        wants_logs=True,
+    )

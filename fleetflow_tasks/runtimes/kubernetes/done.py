@@ -14,6 +14,8 @@ Objects are told apart by their `kind`. The API leaves it out of the items of a 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
+import msgspec
+
 from fleetflow_tasks.runtimes.kubernetes.diagnose import diagnosed
 from fleetflow_tasks.runtimes.kubernetes.diagnosis import Diagnosis, one_line, seconds
 from fleetflow_tasks.runtimes.kubernetes.events import Event, about, newest_first
@@ -30,10 +32,12 @@ from fleetflow_tasks.runtimes.kubernetes.objects import (
     text,
     written,
 )
-from fleetflow_tasks.runtimes.kubernetes.podstate import Container, Pod, of_version
+from fleetflow_tasks.runtimes.kubernetes.podstate import Container, Pod, of_version, read
 from fleetflow_tasks.runtimes.ready import Broken, Ready, Verdict, Waiting
 
-WATCHED = 15.0  # seconds in which what crashed and nobody checks must not crash again: loops of a few seconds look ready
+WATCHED = (
+    15.0  # seconds in which what crashed and nobody checks must not crash again: loops of a few seconds look ready
+)
 BALANCER_GRACE = 30.0  # of a load balancer that fails to be made: its controller tries again
 
 
@@ -63,10 +67,18 @@ def judged(
     found = diagnosed(workload, template=template, pods=pods, claims=claims, events=events, now=now)
     verdict = _KINDS[text(workload, "kind")](workload, mine, found, events)
     if not isinstance(verdict, Ready):
-        return Broken(text=found.message) if found and found.fatal else verdict
+        return Broken(text=found.message) if found and found.fatal else _held_up(verdict, workload, pods, mine)
     if text(workload, "kind") != "Job" and (looping := _watched(workload, mine, now)):
         return looping
     return _surrounded(verdict, around, events, now)
+
+
+def _held_up(verdict: Verdict, workload: Json, pods: Sequence[Json], mine: Sequence[Pod]) -> Verdict:
+    """With the old pods that new ones wait for: some cannot run side by side."""
+    stopping = sorted(pod.name for pod in map(read, pods) if pod.going)
+    if not isinstance(verdict, Waiting) or not stopping or len(mine) >= number(workload, "spec", "replicas", absent=1):
+        return verdict
+    return msgspec.structs.replace(verdict, text=f"{verdict.text}; pod {stopping[0]} is stopping")
 
 
 def accepted(thing: Json, *, events: Sequence[Json] = (), now: datetime) -> Verdict:

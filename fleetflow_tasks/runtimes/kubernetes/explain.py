@@ -211,12 +211,14 @@ def _older(lead: str, said: str, service: ResolvedService | None) -> Problem:
 def _invalid(lead: str, error: KubernetesError, service: ResolvedService | None, causes: list[Cause]) -> Problem:
     first = causes[0]
     every = tuple(dict.fromkeys(f"{cause.field}: {_line(cause.message)}" for cause in causes))
-    taken = "already allocated" in first.message
+    taken, outside = "already allocated" in first.message, "range of valid ports" in first.message
+    fix = "take another `node_port`, or let the cluster choose" if taken else ""
+    fix = "take one of that range, or leave `node_port` out: the cluster chooses then" if outside else fix
     return Problem(
         code="port-taken" if taken else "field-refused",
         message=f"{lead}: {error.kind} `{error.name}`: {_wrong(first)}",
         cause=every,
-        fix="take another `node_port`, or let the cluster choose" if taken else "",
+        fix=fix,
         place=_place(service, first.field),
     )
 

@@ -11,6 +11,7 @@ from fleetflow_tasks.runtimes.kubernetes.manifests import Source
 from fleetflow_tasks.runtimes.kubernetes.stopping import SLEEPS
 
 _SURGE = re.compile(r"[1-9]\d{0,8}%?")
+_NODE_PORTS = range(30000, 32768)  # where the cluster's `--service-node-port-range` says nothing else
 _RESTRICTED_CAPABILITY = "NET_BIND_SERVICE"  # the only one that `restricted` lets a container have
 
 
@@ -55,6 +56,9 @@ def _values(made_from: Source) -> Iterator[Problem]:
     if options.max_surge and not _SURGE.fullmatch(options.max_surge):
         text = f"cannot have `{options.max_surge}` pods more during a rollout"
         yield wrong(service, "options", text, 'write `max_surge 1` or `max_surge "25%"`')
+    if options.node_port is not None and options.node_port not in _NODE_PORTS:
+        text = f"opens `node_port` {options.node_port} only where the cluster's range was widened: it is 30000-32767"
+        yield warned(service, "options", text, "take one of 30000 to 32767, or leave `node_port` out")
     if options.service_account.annotations and not options.service_account.create:
         text = "writes annotations only on a service account that it makes itself"
         yield wrong(service, "options", text, "say `service_account create=#true { … }`")

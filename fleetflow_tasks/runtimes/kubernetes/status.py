@@ -72,13 +72,15 @@ def line(
         pod for pod in map(read, pods) if pod.present
     ]
     why = diagnosed(workload, template=template, pods=pods, events=events, now=now)
-    state = service_state(workload, there, pods, why, now)
+    state, said = service_state(workload, there, pods, why, now), ""
+    if state not in {"running", "stopped", "completed"} and _serves_old(workload, pods):
+        state, said = "running", updating(workload, pods, why)
     image = _image(workload)
     return ServiceStatus(
         service=name,
         state=state,
         runtime=_KUBERNETES,
-        text=remark(workload, there, why, state),
+        text=said or remark(workload, there, why, state),
         image=image,
         digest=digest(image, pods, template),
         ports=tuple(ports(name, own)),
@@ -117,6 +119,21 @@ def remark(workload: Json, there: Sequence[Pod], why: Diagnosis | None, state: S
     counted = f"{ready} of {wanted} pods ready" if (wanted, ready) != (1, 1) and wanted else ""
     wrong = why.message if why is not None and state != "running" else ""
     return "; ".join(filter(None, (counted, wrong)))
+
+
+def _serves_old(workload: Json, pods: Sequence[Json]) -> bool:
+    """Whether pods of the version before go on serving while a new one comes."""
+    template = template_label(workload)
+    return workload["kind"] != JOB.name and any(
+        pod.ready and pod.present and pod.template != template for pod in map(read, pods)
+    )
+
+
+def updating(workload: Json, pods: Sequence[Json], why: Diagnosis | None) -> str:
+    wanted = number(workload, "spec", "replicas", absent=1)
+    ready = sum(pod.ready for pod in of_version(pods, template_label(workload)))
+    counted = f"updating: {ready} of {wanted} new pod{'s' * (wanted != 1)} ready"
+    return "; ".join(filter(None, (counted, why.message if why is not None else "")))
 
 
 def digest(reference: str, pods: Sequence[Json], template: str) -> str:

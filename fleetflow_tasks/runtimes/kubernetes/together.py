@@ -28,35 +28,39 @@ class Together(Generic[Found]):
         with self._lock:
             asking, first = self._asking or _Asking[Found](), self._asking is None
             self._asking = asking
-        return self._asked(asking, ask) if first else asking.heard(pause)
-
-    def _asked(self, asking: "_Asking[Found]", ask: Callable[[], Found]) -> Found:
         try:
-            asking.ask(ask)
+            if first:
+                asking.answers, asking.failure = _outcome(ask)
+                with self._lock:
+                    self._asking = None
+                asking.done.set()
+            return asking.heard(pause)
         finally:
-            with self._lock:
-                self._asking = None
-            asking.done.set()
-        return asking.heard(None)
+            del asking  # a failure holds this frame: it must not be held by it, or what it holds stays open
 
 
 class _Asking(Generic[Found]):
+    """answers: one, or none where there is a failure."""
+
     def __init__(self) -> None:
         self.done = threading.Event()
-        self._answers: list[Found] = []
-        self._failure: BaseException | None = None
-
-    def ask(self, ask: Callable[[], Found]) -> None:
-        try:
-            self._answers.append(ask())
-        except BaseException as error:
-            self._failure = error
-            raise
+        self.answers: list[Found] = []
+        self.failure: BaseException | None = None
 
     def heard(self, pause: Pause | None) -> Found:
-        while not self.done.wait(SLICE):
-            if pause is not None:
-                pause()
-        if self._failure is not None:
-            raise self._failure
-        return self._answers[0]
+        try:
+            while not self.done.wait(SLICE):
+                if pause is not None:
+                    pause()
+            if self.failure is not None:
+                raise self.failure
+            return self.answers[0]
+        finally:
+            del self
+
+
+def _outcome(ask: Callable[[], Found]) -> tuple[list[Found], BaseException | None]:
+    try:
+        return [ask()], None
+    except BaseException as error:  # noqa: BLE001  (raised again, for all who wait)
+        return [], error

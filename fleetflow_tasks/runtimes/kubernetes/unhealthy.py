@@ -28,6 +28,11 @@ def ends(message: str) -> bool:
     return found is not None and found["kind"] in _ENDING and found["failed"] is not None
 
 
+def asks(message: str) -> bool:
+    """Whether it asks a port, and runs no command."""
+    return any(found.search(message) for found in (_STATUS, _ADDRESS, _DIAL))
+
+
 def failure(message: str) -> str:
     """`GET :8080/health was refused`, from what the kubelet said; "" where a command failed without a word."""
     found = _SAID.match(message)

@@ -39,6 +39,8 @@ from fleetflow_tasks.runtimes.ready import Broken, Ready, Verdict, Waiting
 LINES = 20  # of a container's last output, shown in a problem
 _SPARE = 10.0  # seconds of an attempt kept back for turning round; a fifth of the time where that is less
 
+_LATE = "raise its `timeout`, or let it do less"  # of a job that is still running
+
 _PAST = {
     "create": "started",
     "update": "updated",
@@ -272,11 +274,13 @@ def unready(service: ResolvedService, plan: Plan, why: str, found: Diagnosis | N
         if found and found.wants_logs
         else []
     )
+    field = found.field if found else "timeout" if service.job else ""
+    fields = (field, "ports.0", "healthcheck", "") if field == "readiness" else (field, "")
     return Problem(
         code=found.code if found else "not-ready",
         message=f"{head}: {why}",
         cause=(*(found.cause if found else ()), *shown),
-        fix=found.fix if found else "",
+        fix=found.fix if found else _LATE if service.job else "",
         more=f"flow logs --stage={plan.stage} {service.name}",
-        place=service.places.get(found.field if found else "") or service.places.get(""),
+        place=next((at for each in fields if (at := service.places.get(each))), None),
     )

@@ -31,7 +31,7 @@ QUOTA = Kind(name="ResourceQuota", plural="resourcequotas")
 QUICK = 'healthcheck { test "CMD" "true"; interval 1 }; kubernetes { stop_grace 1 }'
 
 # Behind a step that failed for a reason which does not pass by itself.
-FAILED = "failed on kubernetes, attempt 1 of 3, not tried again"
+FAILED = "failed on kubernetes, not tried again"
 FIRST = "  there is no version before: what was made stays for you to look at, and the next run mends it"
 
 _OF_FILE = re.compile(r" +at \S+:\d+:\d+$| *\d* +\||started a Redis of its own")

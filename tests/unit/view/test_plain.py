@@ -79,7 +79,7 @@ def test_a_failure_and_what_follows_from_it_are_told_in_a_line_each_since_the_en
 
     assert told(story.begin(), events) == [
         " 1.0s  db: deploy started (worker host1)",
-        " 2.0s  db:deploy failed on docker, attempt 1 of 3, not tried again: exited with 1",
+        " 2.0s  db:deploy failed on docker, not tried again: exited with 1",
         " 2.0s  api: deploy skipped, because of db:deploy",
         " 2.0s  web: deploy cancelled",
         " 2.0s  db: prepare skipped",

@@ -109,7 +109,7 @@ def test_a_run_is_told_from_who_began_it_to_what_it_changed(story: Story) -> Non
         "web:deploy       skipped    -       -     -       api",
         "stage:prune      waiting    -       -     -       all others",
         "",
-        "migrate:deploy failed on docker, attempt 1 of 3, not tried again: it ended with exit code 3",
+        "migrate:deploy failed on docker, not tried again: it ended with exit code 3",
         "",
         "differs from the plan of run r-good, which succeeded 1m ago:",
         "~ api",

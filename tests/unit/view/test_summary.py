@@ -35,7 +35,7 @@ def test_a_bad_run_tells_each_failure_and_what_was_not_done_for_it(story: Story)
     )
 
     assert summary(picture) == (
-        "migrate:prepare failed on docker, attempt 1 of 3, not tried again: the image does not exist\n"
+        "migrate:prepare failed on docker, not tried again: the image does not exist\n"
         "  manifest unknown\n"
         "  fix: push it\n"
         "\n"
@@ -125,7 +125,7 @@ def test_a_failure_says_which_attempt_it_was_and_where_the_text_is(story: Story)
     ]
     assert failure(picture, StepId("web:deploy")) == ["web:deploy failed on docker: nobody came"]
     assert failure(picture, StepId("migrate:deploy")) == [
-        "migrate:deploy failed on docker, attempt 1 of 3, not tried again: nobody said why"
+        "migrate:deploy failed on docker, not tried again: nobody said why"
     ]
 
 

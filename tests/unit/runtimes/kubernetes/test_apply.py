@@ -4,7 +4,7 @@
 from typing import Any
 
 from fleetflow_tasks.runtimes.kubernetes.apply import as_entitled, entitled, handed_over
-from fleetflow_tasks.runtimes.kubernetes.words import busy, fixed, foreign, lost, owner, terminating
+from fleetflow_tasks.runtimes.kubernetes.words import busy, claims, fixed, foreign, lost, owner, rigid, terminating
 
 from .made import plan, service
 
@@ -108,6 +108,21 @@ def test_what_is_refused_says_what_to_do() -> None:
     )
     assert busy("Deployment api").message == "`Deployment api` changes all the time while it is being deployed"
     assert terminating("stg").message == "namespace `stg` is being removed, and is not gone yet"
+
+
+def test_what_becomes_of_claims_is_said_where_there_are_any() -> None:
+    one, other = ({"metadata": {"name": f"data-db-{number}"}} for number in (0, 1))
+
+    assert claims([], go=True) == []
+    assert claims([one], go=False) == ["kept claim data-db-0"]
+    assert claims([one, other], go=True) == ["removed claims data-db-0, data-db-1"]
+
+
+def test_a_claim_that_cannot_grow_names_its_class_and_what_would_let_it() -> None:
+    found = rigid(service("db"), "data-db-0", "slow")
+
+    assert found.message == "claim `data-db-0` of `db` cannot grow: its storage class `slow` does not let claims grow"
+    assert found.fix.endswith("""`kubectl patch storageclass slow -p '{"allowVolumeExpansion": true}'`""")
 
 
 def test_a_namespace_that_does_not_go_says_what_holds_it() -> None:

@@ -350,6 +350,16 @@ def test_what_ends_is_started_again(restart: str, problems: list[str]) -> None:
         ),
         (WEB, {"node_port": 30080, "service_type": "NodePort"}, []),
         (
+            WEB,
+            {"node_port": 80, "service_type": "NodePort"},
+            [
+                (
+                    "warning: opens `node_port` 80 only where the cluster's range was widened: it is 30000-32767"
+                    " => take one of 30000 to 32767, or leave `node_port` out"
+                )
+            ],
+        ),
+        (
             (Port(container=80, host=8080),),
             {"node_port": 30080, "service_type": "NodePort"},
             [

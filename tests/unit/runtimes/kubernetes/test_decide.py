@@ -17,6 +17,7 @@ from fleetflow_tasks.runtimes.kubernetes.decide import (
     said,
     superfluous,
     unfit,
+    without,
 )
 from fleetflow_tasks.runtimes.kubernetes.desired import Desired, stamped
 from fleetflow_tasks.runtimes.kubernetes.manifests import Json
@@ -62,6 +63,15 @@ def test_what_is_not_there_is_made_what_others_name_first() -> None:
 
     assert decided(found, {})[0] == "create: not there"
     assert kinds == ["ConfigMap", "Secret", "Service", "Deployment", "PodDisruptionBudget"]
+
+
+def test_what_nobody_may_look_at_is_taken_to_be_there() -> None:
+    found = wanted(environment={"A": "1"}, secrets={"S": Secret("s")})
+    live = {where: each for where, each in held(found).items() if where[0] != "Secret"}
+
+    assert decided(found, live)[0] == "update: Secret is new"
+    assert decided(without(found, {"Secret"}), live) == ["none"]
+    assert without(found, set()) is found
 
 
 def test_what_is_as_it_should_be_is_left_alone() -> None:
@@ -327,9 +337,11 @@ def test_what_a_change_costs_is_said() -> None:
     def downtime(old: Desired, new: Desired) -> str:
         return decide(new, held(old)).change.downtime
 
-    alone = "~10 s: one at a time, its volume can be mounted once"
+    alone = "until the old pod has stopped, at most 30 s, and the new one is ready"
     assert downtime(wanted(), wanted(image="api:2")) == "none"
     assert downtime(wanted(volumes=(DATA,)), wanted(volumes=(DATA,), image="api:2")) == alone
+    patient: dict[str, Any] = {"volumes": (DATA,), "options": {"stop_grace": 90}}
+    assert downtime(wanted(**patient), wanted(**patient, image="api:2")) == alone.replace("30", "90")
     several: dict[str, Any] = {"volumes": (DATA,), "replicas": 2}
     assert downtime(wanted(**several), wanted(**several, image="api:2")) == "none"
     recreated: dict[str, Any] = {"options": {"strategy": "recreate"}}

@@ -396,6 +396,33 @@ def test_a_failing_check_is_told_and_no_error_before_the_time_is_over(words: str
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "field", "fix"),
+    [
+        (
+            "Readiness probe failed: dial tcp 10.0.0.5:5432: connect: connection refused",
+            "readiness",
+            "nothing listens there: check the port of `readiness`, and that it does not listen on 127.0.0.1 alone",
+        ),
+        (
+            "Readiness probe failed: HTTP probe failed with statuscode: 503",
+            "readiness",
+            "check the path and port of `readiness`, or give it more time",
+        ),
+        (
+            "Readiness probe failed: no",
+            "healthcheck",
+            "run the check by hand in the container, or give it more `start_period`",
+        ),
+    ],
+)
+def test_a_failing_check_leads_to_what_says_it(words: str, field: str, fix: str) -> None:
+    found = diagnosis(with_state(state={"running": {}}), events=[event("Unhealthy", words, inside="api")])
+
+    assert found is not None
+    assert (found.field, found.fix) == (field, fix)
+
+
 def test_a_pod_that_has_just_started_has_nothing_wrong() -> None:
     assert told(diagnosis(with_state(state={"running": {}}))) == "nothing"
 

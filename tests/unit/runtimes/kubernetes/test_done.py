@@ -222,6 +222,17 @@ def test_pods_that_end_are_not_of_any_interest() -> None:
     )
 
 
+def test_an_old_pod_that_a_new_one_has_to_wait_for_is_named() -> None:
+    old = [pod(f"db-{n}", template=OLD, metadata={"deletionTimestamp": ago(1)}) for n in (1, 0)]
+
+    assert verdict(deployment(1, total=1), *old) == Waiting(
+        text="0 of 1 pods ready; pod db-0 is stopping", current=0, total=1
+    )
+    assert verdict(stateful(2, ready=1, updated=1), pod("db-1", ready=True), old[1]) == Waiting(
+        text="1 of 2 pods ready; pod db-0 is stopping", current=1, total=2
+    )
+
+
 def test_a_pod_that_its_node_gave_up_is_told_and_no_failure() -> None:
     evicted = pod(
         "api-0", status={"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}

@@ -233,6 +233,9 @@ def test_a_value_that_cannot_be_is_told_with_all_that_is_wrong() -> None:
     ]
     taken = answered(422, "invalid", "Invalid", causes, kind="Service", name="api")
     missing = answered(422, "invalid", "Invalid", causes[1:], kind="Service", name="api")
+    range_ = "Invalid value: 80: provided port is not in the valid range. The range of valid ports is 30000-32767"
+    low = [{"field": "spec.ports[0].nodePort", "message": range_}]
+    outside = answered(422, "invalid", "Invalid", low, kind="Service", name="api")
 
     assert said(taken) == [
         (
@@ -243,6 +246,7 @@ def test_a_value_that_cannot_be_is_told_with_all_that_is_wrong() -> None:
         "options.kdl",
     ]
     assert len(problem(taken).cause) == 2
+    assert said(outside)[1] == "take one of that range, or leave `node_port` out: the cluster chooses then"
     assert said(missing) == [
         "field-refused: cannot deploy `api`: Service `api`: `spec.x`: Required value",
         "",

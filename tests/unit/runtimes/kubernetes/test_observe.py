@@ -160,6 +160,24 @@ def test_a_service_is_told_by_its_pods() -> None:
     assert ps(deployment(**ready)) == ["api running 2 of 2 pods ready drift"]
 
 
+def test_while_old_pods_serve_a_rollout_is_no_illness() -> None:
+    rolling = deployment(replicas=3, updatedReplicas=1, availableReplicas=2, readyReplicas=2)
+    serves = {"conditions": [{"type": "Ready", "status": "True"}]}
+    old = [pod(name, "before", **serves) for name in ("1", "2")]
+    waits = {"waiting": {"reason": "CrashLoopBackOff"}}
+    crashed = {"terminated": {"exitCode": 3, "reason": "Error"}}
+    status = {"name": "api", "restartCount": 1, "state": waits, "lastState": crashed}
+    new = pod("3", wanted(replicas=2).template, containerStatuses=[status])
+
+    assert ps(rolling, pods=[*old, pod("3", wanted(replicas=2).template)], services=[service()]) == [
+        "api running updating: 0 of 2 new pods ready"
+    ]
+    assert ps(rolling, pods=[*old, new], services=[service()]) == [
+        "api running updating: 0 of 2 new pods ready; crashed (it ended with exit code 3), being started again"
+    ]
+    assert ps(rolling, pods=[pod("1", "before"), new], services=[service()])[0].startswith("api restarting ")
+
+
 def test_a_job_is_told_by_how_it_ended() -> None:
     def job(*conditions: str) -> dict[str, Any]:
         status = {"conditions": [{"type": each, "status": "True"} for each in conditions]}
