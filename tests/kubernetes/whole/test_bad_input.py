@@ -340,8 +340,8 @@ def test_an_object_of_our_name_that_somebody_else_made_is_left_alone(fleet: Flee
 
     result = fleet.fails(GOOD)
 
-    assert fleet.told(result, "api:deploy") == [
-        f"api:deploy {FAILED}: a Service called `api` is in namespace `NS` already, and it is not ours",
+    assert fleet.told(result, "api:prepare") == [
+        f"api:prepare {FAILED}: a Service called `api` is in namespace `NS` already, and it is not ours",
         "  it was made with `kubectl-create`",
         "  fix: choose another namespace, or remove it if nobody needs it: `kubectl --namespace=NS delete services api`",
     ]

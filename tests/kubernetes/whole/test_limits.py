@@ -53,10 +53,10 @@ def test_two_fleets_in_one_namespace_do_not_touch_each_other(fleets: Fleets) -> 
     taken = other.fails(service("web") + service("api", "sleep 2000"))
     cleared = other.flow("down", "--volumes")
 
-    assert [line.replace(one.project, "ONE") for line in other.told(taken, "api:deploy")] == [
-        f"api:deploy {FAILED}: a Deployment called `api` is in namespace `NS` already, and it is not ours",
+    assert [line.replace(one.project, "ONE") for line in other.told(taken, "api:prepare")] == [
+        f"api:prepare {FAILED}: a Deployment called `api` is in namespace `NS` already, and it is not ours",
         "  it belongs to stage `stg` of project `ONE`",
-        "  fix: choose another namespace, or remove it if nobody needs it: `kubectl --namespace=NS delete deployments api`",
+        "  fix: give each stage a namespace of its own: two stages that share one must not hold services of one name",
     ]
     assert cleared.code == 0, cleared
     assert one.made() == theirs
