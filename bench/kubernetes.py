@@ -381,6 +381,7 @@ def main() -> None:
     parser.add_argument("--only", choices=("times", "requests", "worker"))
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every single time there")
     given = parser.parse_args()
+    os.environ["KUBECONFIG"] = os.environ["FLEETFLOW_TEST_PLANE"]  # for every tool that is started
     cluster = Cluster(Path(os.environ["FLEETFLOW_TEST_PLANE"]))
     print(f"{machine()}\nKubernetes {cluster.ask('GET', '/version')[1]['gitVersion']}", flush=True)
 
