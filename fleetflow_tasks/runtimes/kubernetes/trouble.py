@@ -139,34 +139,22 @@ def lost(doing: str, error: Exception, server: str) -> KubernetesError:
 
 def late(doing: str, words: str) -> KubernetesError:
     """Nobody was asked: all the time of the call was gone before, and what is sent late may meet another's work."""
-    return KubernetesError(
-        Problem(code="api-lost", message=f"the API server was not asked to {doing}: {words}"),
-        status=0,
-        answer=words,
-        transient=True,
-    )
+    return _unanswered("api-lost", f"the API server was not asked to {doing}", words)
 
 
 def slow(doing: str, timeout: float) -> KubernetesError:
     """It goes on answering, and has not come to its end."""
-    words = f"not done after {timeout:g} s"
-    return KubernetesError(
-        Problem(code="api-slow", message=f"the API server was asked to {doing}: {words}"),
-        status=0,
-        answer=words,
-        transient=True,
-    )
+    return _unanswered("api-slow", f"the API server was asked to {doing}", f"not done after {timeout:g} s")
 
 
 def broken(doing: str, error: Exception) -> KubernetesError:
     """A mistake of ours, or an answer that no API server gives, ended what goes on behind the steps."""
-    words = f"{type(error).__name__}: {error}"
-    return KubernetesError(
-        Problem(code="api-broken", message=f"what the API server says cannot be followed ({doing}): {words}"),
-        status=0,
-        answer=words,
-        transient=True,
-    )
+    said = f"what the API server says cannot be followed ({doing})"
+    return _unanswered("api-broken", said, f"{type(error).__name__}: {error}")
+
+
+def _unanswered(code: str, said: str, words: str) -> KubernetesError:
+    return KubernetesError(Problem(code=code, message=f"{said}: {words}"), status=0, answer=words, transient=True)
 
 
 def passes(status: int, reason: str, said: str, causes: Sequence[Cause] = ()) -> bool:
