@@ -5,11 +5,11 @@
 # until `make engine-down` and `make cluster-down`.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-kubernetes test soak check lint fix bench docs clean engine-up engine-down cluster cluster-down
+.PHONY: help setup demo demo-kubernetes demo-cloudrun test soak check lint fix bench docs clean engine-up engine-down cluster cluster-down
 
 BIN := .venv/bin
 SCRIPTS := scripts/paths scripts/setup scripts/engine scripts/cluster scripts/images scripts/run scripts/test scripts/showing \
-	scripts/demo scripts/demo-kubernetes bench/peers/compose bench/peers/helm bench/peers/kubectl .ci/run
+	scripts/demo scripts/demo-kubernetes scripts/demo-cloudrun bench/peers/compose bench/peers/helm bench/peers/kubectl .ci/run
 PROGRAMS := $(wildcard examples/shop/images/*/*) examples/shop/images/lib.sh
 
 help: ## show these targets
@@ -23,6 +23,9 @@ demo: ## deploy the example shop, here and through two Celery workers, break it,
 
 demo-kubernetes: ## the same on a Kubernetes of its own: a real node, roll-outs that nobody notices, claims that stay
 	@scripts/run --cluster node scripts/demo-kubernetes
+
+demo-cloudrun: ## the part of it that holds no data on Cloud Run, or rather on the server of its tests: roll-outs by percent, and back
+	@scripts/run scripts/demo-cloudrun
 
 test: ## every test, on a real Redis, a real Docker Engine and a real Kubernetes
 	@scripts/setup docker-registry

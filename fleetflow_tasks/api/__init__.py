@@ -10,6 +10,7 @@ and `flow watch` no Celery.
 from fleetflow_tasks.api.connected import opened, which_redis
 from fleetflow_tasks.api.doctor import checkup
 from fleetflow_tasks.api.following import Follow, Following
+from fleetflow_tasks.api.importing import imported
 from fleetflow_tasks.api.interacting import Forward, Forwarded, declared_ports, execute, forwarded
 from fleetflow_tasks.api.origin import actor, origin
 from fleetflow_tasks.api.promoting import Promotion, promotion
@@ -19,6 +20,8 @@ from fleetflow_tasks.api.repeating import retried, rolled_back, version_before
 from fleetflow_tasks.api.request import Request
 from fleetflow_tasks.api.running import followed, is_held, submitted, up, work
 from fleetflow_tasks.api.telling import queue, runs, shown
+from fleetflow_tasks.api.traffic import Shift, shift
+from fleetflow_tasks.api.validating import validated
 
 __all__ = [
     "Follow",
@@ -28,6 +31,7 @@ __all__ = [
     "Planned",
     "Promotion",
     "Request",
+    "Shift",
     "actor",
     "changes",
     "checkup",
@@ -35,6 +39,7 @@ __all__ = [
     "execute",
     "followed",
     "forwarded",
+    "imported",
     "is_held",
     "logs",
     "opened",
@@ -46,12 +51,14 @@ __all__ = [
     "retried",
     "rolled_back",
     "runs",
+    "shift",
     "shown",
     "stages",
     "status",
     "submitted",
     "teardown_plan",
     "up",
+    "validated",
     "version_before",
     "which_redis",
     "work",

@@ -109,7 +109,7 @@ def _engines(request: Request) -> "Iterator[Check]":
     from fleetflow_tasks.engine.checkup import Check
 
     try:
-        made = plan(request, only_read=True).plan
+        made = plan(request).plan
     except FleetFlowError as error:
         yield from _unplanned(error)
         return

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the command line and the environment add to a plan beside the files: `--force-conflicts`, `--replace`, a wait image.
+"""What the command line and the environment add to a plan beside the files: `--force-conflicts`, `--replace`, `--canary`, a
+wait image.
 
 All of it goes into the plan, since workers on other machines carry it out, and see neither.
 """
@@ -13,18 +14,29 @@ from fleetflow_tasks.config.nearest import suggestion
 from fleetflow_tasks.errors import PlanError, Problem
 from fleetflow_tasks.plan.leave import given
 from fleetflow_tasks.plan.model import Plan
-from fleetflow_tasks.plan.resolve import KUBERNETES
+from fleetflow_tasks.plan.resolve import CLOUDRUN, KUBERNETES
 
 
 def allowed(request: Request, made: Plan) -> Plan:
     """*made* with the leave that *request* gives for this one deployment.
 
-    Raises PlanError where that means nothing: no service of the stage is on Kubernetes, or none has such a name.
+    Raises PlanError where that means nothing: no service of the stage is on such a platform, or none has such a name.
     """
     if wrong := tuple(_meaningless(request, made)):
         raise PlanError(*wrong)
     names = " ".join(sorted(set(request.replaced)))
-    return given(made, KUBERNETES, force_conflicts="yes" if request.force_conflicts else "", replace=names)
+    made = given(made, KUBERNETES, force_conflicts="yes" if request.force_conflicts else "", replace=names)
+    return given(made, CLOUDRUN, canary="" if request.canary is None else str(request.canary))
+
+
+def at_once(made: Plan) -> Plan:
+    """*made* with no new version that gets a part of the requests alone, whatever the text says: who goes back is in a hurry."""
+    return given(made, CLOUDRUN, canary="100") if CLOUDRUN in made.runtimes else made
+
+
+def moving(made: Plan, share: int) -> Plan:
+    """*made*, for the requests' sake: what is on trial gets *share* percent of them."""
+    return given(made, CLOUDRUN, canary=str(share), promote="yes")
 
 
 def settled_here(request: Request, made: Plan) -> Plan:
@@ -55,3 +67,11 @@ def _meaningless(request: Request, made: Plan) -> Iterator[Problem]:
         elif name not in here:
             message = f"`--replace {name}`: stage `{made.stage}` has no service `{name}`"
             yield Problem(code="unknown-service", message=message, fix=suggestion(name, {*here, *elsewhere}))
+    if request.canary is not None and not any(service.runtime == CLOUDRUN for service in made.services):
+        yield Problem(
+            code="no-cloudrun",
+            message=f"`--canary {request.canary}` means nothing: no service of stage `{made.stage}` is on Cloud Run",
+            cause=("only there can a new version get a share of the requests",),
+            fix="leave it out, or put the service on runtime `cloudrun`",
+            more="docs/cloudrun.md",
+        )

@@ -19,6 +19,7 @@ from fleetflow_tasks.errors import ConfigError, PlanError, Problem, RefusedError
 from fleetflow_tasks.plan.build import teardown
 from fleetflow_tasks.plan.image import is_id, short
 from fleetflow_tasks.plan.model import Plan
+from fleetflow_tasks.plan.resolve import CLOUDRUN, KUBERNETES
 from fleetflow_tasks.runtimes.base import ServiceStatus
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class _Source:
         self.request = request
         self.unread: Problem | None = None
         try:
-            self.plan = plan(request, only_read=True).plan
+            self.plan = plan(request).plan
         except (ConfigError, PlanError) as error:
             self.unread = error.problems[0]
             self.plan = _empty(request)
@@ -100,17 +101,13 @@ def _obstacles(
     there: _Source, found: Sequence[ServiceStatus], request: Request, target: str, *, force: bool
 ) -> Iterator[Problem]:
     stage = there.plan.stage
-    if not any(each.digest for each in found):
+    if not any(_runs(each) for each in found):
         message = f"stage `{stage}` runs nothing that stage `{target}` holds"
         yield Problem(code="promote-nothing", message=message, fix=f"deploy it first: `flow up {stage}`")
         return
     for each in found:
-        if not each.digest and each.state != "missing":
-            yield Problem(
-                code="promote-unknown-image",
-                message=f"which image service `{each.service}` of stage `{stage}` runs is not known: its engine has it no more",
-                fix=f"deploy it there anew: `flow up {stage}`, or leave it out with --only",
-            )
+        if not each.digest and _runs(each):
+            yield _unknown(each, stage)
     if force:
         return
     if is_held(there.request, there.plan):
@@ -127,6 +124,24 @@ def _obstacles(
                 fix="bring it up there first, leave it out with --only, or say --force",
                 more=f"flow ps {stage}",
             )
+
+
+def _runs(each: ServiceStatus) -> bool:
+    return each.digest != "" or each.state != "missing"
+
+
+def _unknown(each: ServiceStatus, stage: StageName) -> Problem:
+    why, fix = "its engine has it no more", f"deploy it there anew: `flow up {stage}`"
+    if each.runtime == CLOUDRUN:
+        why = f"it was deployed as `{short(each.image)}`, and Cloud Run does not tell what that tag meant then"
+        fix = 'deploy it there by its digest, `version "sha256:…"`'
+    elif each.runtime == KUBERNETES:
+        why = "none of its pods has begun to run"
+    return Problem(
+        code="promote-unknown-image",
+        message=f"which image service `{each.service}` of stage `{stage}` runs is not known: {why}",
+        fix=f"{fix}, or leave it out with --only",
+    )
 
 
 def _is_well(each: ServiceStatus, there: _Source) -> bool:

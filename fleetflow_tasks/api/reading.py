@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from msgspec.structs import replace
 
+from fleetflow_tasks.api.addresses import with_urls
 from fleetflow_tasks.api.leave import allowed, settled_here
 from fleetflow_tasks.api.neighbours import crowded
 from fleetflow_tasks.api.request import Request, chosen, foreign, load_project, runtime_of, runtimes_of
@@ -19,7 +20,6 @@ from fleetflow_tasks.plan.build import build, teardown
 from fleetflow_tasks.plan.check import check
 from fleetflow_tasks.plan.leave import given
 from fleetflow_tasks.plan.model import Plan, StepId
-from fleetflow_tasks.runtimes import registry
 from fleetflow_tasks.runtimes.base import Change, LogLine, LogOptions, ServiceStatus
 
 
@@ -36,13 +36,11 @@ def plan(
     only: Collection[str] = (),
     with_dependencies: bool = True,
     images: Mapping[ServiceName, str] = {},
-    only_read: bool = False,
 ) -> Planned:
     """The stage's plan, checked offline. Raises ConfigError or PlanError with all problems.
 
     only: these services and what they depend on; with_dependencies False: these alone. images: instead of what the text
-    says. only_read: nothing will be carried out, so a runtime that this version knows by name but cannot carry out is a
-    note, no error.
+    says.
     """
     loaded, stage = chosen(request)
     made = build(
@@ -56,7 +54,7 @@ def plan(
         home=request.environ.get("HOME"),
     )
     made = allowed(request, settled_here(request, made))
-    problems = (*loaded.warnings, *check(made), *crowded(request, made), *_unfit(request, made, only_read=only_read))
+    problems = (*loaded.warnings, *check(made), *crowded(request, made), *_unfit(request, made))
     if wrong := [
         each for each in problems if each.severity == "error" or (request.strict and each.severity == "warning")
     ]:
@@ -90,8 +88,11 @@ def changes(request: Request, made: Plan) -> Mapping[StepId, Change]:
     runtimes, hide = runtimes_of(request), hider(made)
     found: dict[StepId, Change] = {}
     with _hidden(hide):
+        told = with_urls(
+            made, runtimes, [step.service for step in made.steps if step.service and step.action == "deploy"]
+        )
         for name in made.runtimes:
-            found |= runtimes(name).diff(made)
+            found |= runtimes(name).diff(told)
     return {step: replace(change, cause=hide(change.cause)) for step, change in found.items()}
 
 
@@ -99,7 +100,8 @@ def status(request: Request, made: Plan) -> Sequence[ServiceStatus]:
     """What runs now, by service. Raises UnavailableError."""
     runtimes, hide = runtimes_of(request), hider(made)
     with _hidden(hide):
-        found = [each for name in made.runtimes for each in runtimes(name).status(made)]
+        told = with_urls(made, runtimes)
+        found = [each for name in made.runtimes for each in runtimes(name).status(told)]
     return [replace(each, text=hide(each.text)) for each in found]
 
 
@@ -123,17 +125,10 @@ def _hidden(hide: Hide) -> Iterator[None]:
         raise UnavailableError(*(hidden_problem(each, hide) for each in error.problems)) from None
 
 
-def _unfit(request: Request, made: Plan, *, only_read: bool) -> Iterator[Problem]:
+def _unfit(request: Request, made: Plan) -> Iterator[Problem]:
     runtimes = runtimes_of(request)
     for name in made.runtimes:
-        if only_read and name in registry.TO_COME:
-            yield Problem(
-                code="runtime-to-come",
-                message=f"stage `{made.stage}` can be read, but this version carries nothing out on {name}",
-                severity="note",
-            )
-        else:
-            yield from runtimes(name).check(made)
+        yield from runtimes(name).check(made)
 
 
 def _not_there(name: str, stage: StageName, there: Collection[str]) -> Problem:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from fleetflow_tasks.api.addresses import with_urls_if_any
 from fleetflow_tasks.api.request import Request, runtimes_of
 from fleetflow_tasks.config.model import Data, RuntimeName
 from fleetflow_tasks.errors import Problem, RefusedError
@@ -32,9 +33,13 @@ class Written(Data, frozen=True, kw_only=True):
 
 
 def rendered(request: Request, made: Plan, *, secrets: bool = False) -> Rendered:
-    """runtime -> file name -> text. secrets: by their values. No platform is asked."""
+    """runtime -> file name -> text. secrets: by their values.
+
+    No platform is asked, but for the URLs that services are told of others; of one that does not answer, none is known.
+    """
     runtimes = runtimes_of(request)
-    return {name: runtimes(name).render(made, secrets=secrets) for name in made.runtimes}
+    told = with_urls_if_any(made, runtimes)
+    return {name: runtimes(name).render(told, secrets=secrets) for name in made.runtimes}
 
 
 def written(folder: Path, made: Plan, texts: Rendered, *, secrets: bool = False) -> Written:

@@ -7,12 +7,13 @@ as a whole, succeeded, and would do something else than the stage's last one.
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from fleetflow_tasks.api.connected import opened, settings_of
 from fleetflow_tasks.api.following import KNOWN_RUNS, Following, which
-from fleetflow_tasks.api.leave import allowed
+from fleetflow_tasks.api.leave import allowed, at_once
 from fleetflow_tasks.api.origin import actor, again
 from fleetflow_tasks.api.request import Request
 from fleetflow_tasks.api.running import handed, superseded
@@ -21,6 +22,7 @@ from fleetflow_tasks.config.nearest import suggestion
 from fleetflow_tasks.errors import Problem, RefusedError
 from fleetflow_tasks.plan.codec import Keys, content_hash
 from fleetflow_tasks.plan.compare import compare
+from fleetflow_tasks.plan.leave import without
 from fleetflow_tasks.plan.model import Plan
 
 if TYPE_CHECKING:
@@ -96,7 +98,7 @@ def rolled_back(
             wait_workers=wait_workers,
             timeout=timeout,
             adopt=adopt,
-            allowed=partial(allowed, request),
+            allowed=lambda plan: at_once(allowed(request, plan)),
         )
 
     with handed(request, submit) as following:
@@ -119,11 +121,11 @@ def version_before(
     with opened(request) as store:
         named = which(store, to) if to is not None else None
         target = known(store.run(named), named) if named is not None else None
-        place = (target.project, target.stage) if target is not None else _place(store, project, stage)
+        place = (target.project, target.stage) if target is not None else stage_of(store, project, stage)
         if target is not None and stage not in {None, target.stage}:
             raise RefusedError(_elsewhere(target, str(stage)))
         begun = [run for run in store.runs(*place, limit=KNOWN_RUNS) if run.generation]
-        last = _last(begun, place)
+        last = last_of(begun, place)
         now = _plan(store, last, keys)
         chosen, plan = (
             (target, _opened(store, target, keys)) if target is not None else _before(store, begun, now, keys)
@@ -131,8 +133,10 @@ def version_before(
         return Version(run=chosen, last=last, differences=compare(now, plan) if now else None, now=store.now())
 
 
-def _place(store: "Store", project: str | None, stage: str | None) -> tuple[ProjectName, StageName]:
-    """The one stage that is meant. Raises RefusedError where it is none, or more than one."""
+def stage_of(
+    store: "Store", project: str | None, stage: str | None, say: str = "flow rollback {}"
+) -> tuple[ProjectName, StageName]:
+    """The one stage that is meant. say: how to name it. Raises RefusedError where it is none, or more than one."""
     if project and stage and store.runs(ProjectName(project), StageName(stage), limit=1):
         return ProjectName(project), StageName(stage)
     known = sorted({(run.project, run.stage) for run in store.runs(limit=KNOWN_RUNS)})
@@ -147,7 +151,7 @@ def _place(store: "Store", project: str | None, stage: str | None) -> tuple[Proj
                 code="which-stage",
                 message=f"{len(meant)} stages could be meant" + (f" by `{wanted}`" if wanted else ""),
                 cause=tuple(names[:10]),
-                fix=f"say which: flow rollback {names[0]}",
+                fix=f"say which: {say.format(names[0])}",
             )
         )
     raise RefusedError(
@@ -159,7 +163,7 @@ def _place(store: "Store", project: str | None, stage: str | None) -> tuple[Proj
     )
 
 
-def _last(begun: Iterable["Run"], place: tuple[ProjectName, StageName]) -> "Run":
+def last_of(begun: Iterable["Run"], place: tuple[ProjectName, StageName]) -> "Run":
     """What the stage is at, or comes to be: its newest run that began."""
     last = next(iter(begun), None)
     if last is None:
@@ -181,19 +185,24 @@ def _before(store: "Store", begun: list["Run"], now: Plan | None, keys: Keys) ->
     from fleetflow_tasks.engine.rollback import first
 
     known = {run.id: run for run in begun}
-    same = content_hash(now) if now is not None else None
+    same = _content(now) if now is not None else None
     left: set[str] = set()
     passed: Run | None = None
     for run in begun:
         if run is not begun[0] and run.whole and run.status == "succeeded":
             plan = _opened(store, run, keys)
-            content = content_hash(plan)
+            content = _content(plan)
             if content not in {same, *left}:
                 return first(run, known.get), plan
             passed = passed or (first(run, known.get) if content in left else None)
         if run.because is not None and run.because.kind == "rollback" and (gone := known.get(run.because.run)):
-            left |= {content_hash(plan) for plan in (_plan(store, gone, keys),) if plan is not None}
+            left |= {_content(plan) for plan in (_plan(store, gone, keys),) if plan is not None}
     raise RefusedError(_only_left(begun[0], passed) if passed else _no_other(begun[0]))
+
+
+def _content(plan: Plan) -> str:
+    """What is deployed by it: not with which leave, and not which of its services get steps."""
+    return content_hash(replace(without(plan), steps=()))
 
 
 def _no_other(last: "Run") -> Problem:

@@ -20,7 +20,7 @@ class Request(Data, frozen=True, kw_only=True):
 
     directory: where to look for the files, upwards. environ: of the process that asks.
     force_conflicts, replaced: leave given for one deployment: to take over what another tool manages, and to make services
-    anew whose change the platform does not take otherwise.
+    anew whose change the platform does not take otherwise. canary: percent of the requests for new versions, on Cloud Run.
     """
 
     directory: str = "."
@@ -32,6 +32,7 @@ class Request(Data, frozen=True, kw_only=True):
     environ: Mapping[str, str] = {}
     force_conflicts: bool = False
     replaced: tuple[str, ...] = ()
+    canary: int | None = None
 
 
 def chosen(request: Request) -> tuple[Loaded, StageName]:

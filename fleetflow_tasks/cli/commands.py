@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 from pathlib import Path
 
 import click
@@ -19,8 +20,8 @@ from fleetflow_tasks import __version__
 from fleetflow_tasks.cli.interrupted import exit_code
 from fleetflow_tasks.errors import EXIT_INTERRUPTED, EXIT_UNREAD, EXIT_UNWRITTEN, Bug, FleetFlowError, Problem
 
-# name -> what it does, in one line. The module is `fleetflow_tasks.cli.<name>`, `_` for `-`; the command in it is called
-# `command`.
+# name -> what it does, in one line. The module is `fleetflow_tasks.cli.<name>`, `_` for `-` and behind a word of Python's
+# own; the command in it is called `command`.
 COMMANDS = {
     "up": "Deploy a stage from this machine and wait until it serves.",
     "submit": "Hand a stage to the workers.",
@@ -32,6 +33,7 @@ COMMANDS = {
     "retry": "Do again what a run did not; what it did is kept.",
     "rollback": "Deploy an earlier plan of a stage again.",
     "promote": "Deploy to one stage the very images that another one runs.",
+    "promote-traffic": "Give a new version on Cloud Run more of the requests, or all.",
     "ps": "Show what runs in a stage.",
     "logs": "Show what the services of a stage print.",
     "exec": "Run a command inside a running service.",
@@ -40,6 +42,7 @@ COMMANDS = {
     "plan": "Show what `up` or `submit` would change, and change nothing.",
     "diff": "Show what would change, field by field.",
     "render": "Print what would be sent to a platform, or write it as files.",
+    "import": "Write KDL from what a platform runs already.",
     "validate": "Check the files, and change nothing.",
     "graph": "Show a stage's steps and what waits for what.",
     "doctor": "Look at Redis, keys, workers and engines, and say what is wrong.",
@@ -63,7 +66,8 @@ class LazyCommands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = import_module(f"fleetflow_tasks.cli.{cmd_name.replace('-', '_')}").command
+        name = cmd_name.replace("-", "_") + ("_" if iskeyword(cmd_name) else "")
+        command = import_module(f"fleetflow_tasks.cli.{name}").command
         assert isinstance(command, click.Command)  # noqa: S101
         return command
 

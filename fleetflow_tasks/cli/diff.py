@@ -5,6 +5,7 @@ import click
 
 from fleetflow_tasks import api
 from fleetflow_tasks.cli.options import (
+    canary_option,
     colour,
     json_option,
     leave_options,
@@ -23,6 +24,7 @@ EXIT_DIFFERS = 1
 @only_option
 @no_deps_option
 @leave_options
+@canary_option
 @json_option
 def command(request: api.Request, only: tuple[str, ...], no_deps: bool, as_json: bool) -> int:
     """Show what would change, field by field, and change nothing.

@@ -22,7 +22,7 @@ def command(request: api.Request, only: tuple[str, ...], form: str) -> None:
     """Show what waits for what in a stage."""
     from fleetflow_tasks.view import graph
 
-    planned = api.plan(request, only=names(only), only_read=True)
+    planned = api.plan(request, only=names(only))
     warn(planned.warnings)
     match form:
         case "tree":

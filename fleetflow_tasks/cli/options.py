@@ -132,6 +132,23 @@ def leave_options(command: AnyCommand) -> AnyCommand:
     return wrapped
 
 
+def canary_option(command: AnyCommand) -> AnyCommand:
+    """How many of the requests a new version gets in this one deployment, on Cloud Run: it goes into `request`."""
+
+    @functools.wraps(command)
+    def shared(canary: int | None, request: api.Request, **given: Any) -> Any:
+        return command(request=replace(request, canary=canary), **given)
+
+    option = click.option(
+        "--canary",
+        type=click.IntRange(0, 100),
+        metavar="N",
+        help="Cloud Run: a new version gets N percent of the requests, until `promote-traffic` or `rollback`.",
+    )
+    wrapped: AnyCommand = option(shared)
+    return wrapped
+
+
 def conflict_options(command: AnyCommand) -> AnyCommand:
     """What to do about the stage's other runs: the command gets it as `conflict`."""
 

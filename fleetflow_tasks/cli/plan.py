@@ -5,6 +5,7 @@ import click
 
 from fleetflow_tasks import api
 from fleetflow_tasks.cli.options import (
+    canary_option,
     colour,
     json_option,
     leave_options,
@@ -24,6 +25,7 @@ EXIT_CHANGES = 1
 @only_option
 @no_deps_option
 @leave_options
+@canary_option
 @json_option
 @click.option("--exit-code", is_flag=True, help="Leave with 1 where something would change, as `git diff` does.")
 def command(request: api.Request, only: tuple[str, ...], no_deps: bool, as_json: bool, exit_code: bool) -> int:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from fleetflow_tasks import api
 from fleetflow_tasks.cli.options import (
     adopt_option,
+    canary_option,
     colour,
     conflict_options,
     fail_fast_option,
@@ -47,6 +48,7 @@ from fleetflow_tasks.runtimes.base import Change
 @click.option("--idempotency-key", "key", help="A promotion with a key that was used before finds its run.")
 @adopt_option
 @leave_options
+@canary_option
 @json_option
 @quiet_option
 def command(

@@ -8,6 +8,7 @@ import click
 from fleetflow_tasks import api
 from fleetflow_tasks.cli.options import (
     adopt_option,
+    canary_option,
     conflict_options,
     fail_fast_option,
     json_option,
@@ -33,6 +34,7 @@ from fleetflow_tasks.engine.model import Conflict
 @only_option
 @no_deps_option
 @leave_options
+@canary_option
 @wait_option
 @conflict_options
 @rollback_option

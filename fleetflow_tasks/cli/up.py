@@ -12,6 +12,7 @@ import click
 from fleetflow_tasks import api
 from fleetflow_tasks.cli.options import (
     adopt_option,
+    canary_option,
     json_option,
     leave_options,
     names,
@@ -31,6 +32,7 @@ from fleetflow_tasks.runtimes.base import Change
 @only_option
 @no_deps_option
 @leave_options
+@canary_option
 @timeout_option
 @adopt_option
 @json_option

@@ -21,7 +21,7 @@ def command(request: api.Request, as_json: bool) -> None:
     lines: list[str] = []
     for name in _stages(request, wrong):
         try:
-            planned = api.plan(replace(request, stage=name), only_read=True)
+            planned = api.validated(replace(request, stage=name))
         except FleetFlowError as error:
             wrong += [problem for problem in error.problems if problem not in wrong]
             continue

@@ -109,6 +109,8 @@ class _Decoder:
             self._map(block, node, row)
         elif row.kind == "list":
             self._extend(block, row, self._list(node, row), first=first)
+        elif row.emptied and not (node.args or node.props or node.children):
+            block.values[row.field] = []
         elif row.many:
             self._extend(block, row, [self._block(node, row)], first=first)
         else:

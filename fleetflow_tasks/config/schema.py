@@ -29,7 +29,8 @@ class Row(Data, frozen=True, kw_only=True):
     choices, low, high: what a scalar may be. required: inside its block.
     rows: the children of a block; the one row of a list's elements or of a map's entries.
     positional: which of `rows` a block's arguments are, in order.
-    into: the field that it fills, where that is not its name. many: each such node adds an element to that field.
+    into: the field that it fills, where that is not its name. many: each such node adds an element to that field;
+    emptied: but one that says nothing empties it, as there is no list of them to empty.
     later: what to do instead, for a node that the language has and this version does not carry out.
     """
 
@@ -48,6 +49,7 @@ class Row(Data, frozen=True, kw_only=True):
     positional: tuple[str, ...] = ()
     into: str = ""
     many: bool = False
+    emptied: bool = False
     later: str = ""
 
     @property
@@ -165,7 +167,8 @@ INGRESS = Row(
     name="ingress",
     kind="block",
     many=True,
-    doc="A public address.",
+    emptied=True,
+    doc="A public address; an empty node: none.",
     example='ingress host="shop.example.org" path="/" port=80 tls="shop-tls"',
     rows=(
         Row(name="host", doc="Host name.", required=True),

@@ -7,14 +7,14 @@ nobody who sees to it: runs of a `flow up` that was killed, a rollback that is d
 hint goes out, so a hint that cannot be sent costs a second or two and nothing else: a reconciler sends it again.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
 from fleetflow_tasks.engine.abandoned import give_up_abandoned
 from fleetflow_tasks.engine.model import Because, Conflict, Hint, Publish, RunId, Submitted, WorkerInfo
 from fleetflow_tasks.engine.rollback import roll_back
-from fleetflow_tasks.engine.store import Store
+from fleetflow_tasks.engine.store import Facts, Store
 from fleetflow_tasks.errors import Problem, RefusedError, UnavailableError
 from fleetflow_tasks.plan.codec import Keys, seal
 from fleetflow_tasks.plan.model import Plan, QueueName, StepId
@@ -36,7 +36,7 @@ def submit(
     key: str | None = None,
     fail_fast: bool = False,
     wait_workers: bool = False,
-    kept: Collection[StepId] = (),
+    kept: Mapping[StepId, Facts] = {},
     because: Because | None = None,
     timeout: float | None = None,
     rollback: bool = False,
@@ -46,7 +46,7 @@ def submit(
     """Store *plan* as *run* and set it going.
 
     wait_workers: store it even where nobody serves a queue; its steps then wait for a worker.
-    kept: steps that count as done. timeout: seconds from now, after which the run ends as failed. rollback: when it
+    kept: steps that count as done, with the facts that they told. timeout: seconds from now, after which the run ends as failed. rollback: when it
     fails, the stage's last good run comes again. adopt: forget which engines the stage was on. after: as `Store.submit`.
     Raises UnavailableError where nobody serves a queue, or Redis does not answer or must not be used (it evicts keys,
     it is nearly full); RefusedError where the workers hold another key, or the stage is busy and `conflict` is `fail`.

@@ -14,7 +14,8 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Literal, TypeVar
 
 from fleetflow_tasks.config.model import Data, ProjectName, RuntimeName, StageName
@@ -25,6 +26,7 @@ from fleetflow_tasks.engine.pin import Pins
 from fleetflow_tasks.engine.retry import retry_in
 from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.engine.trouble import DamagedError
+from fleetflow_tasks.engine.urls import Outcomes, signed, with_urls
 from fleetflow_tasks.errors import FleetFlowError, Problem, UnavailableError
 from fleetflow_tasks.plan.codec import Keys, unseal
 from fleetflow_tasks.plan.model import SCHEMA, Plan, Step, StepId
@@ -73,11 +75,11 @@ Ending = Done | Failed | GivenBack | Cancelled | Lost
 
 
 class Plans:
-    """Plans as they lie in the store, opened and kept for the steps that follow."""
+    """Plans as they lie in the store, opened and kept for the steps that follow. keys: what opens them."""
 
     def __init__(self, store: Store, keys: Keys) -> None:
         self._store = store
-        self._keys = keys
+        self.keys = keys
         self._opened: OrderedDict[RunId, Opened] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -92,7 +94,7 @@ class Plans:
             return None
         with self._lock:
             if run not in self._opened:  # several may have fetched it at once; one opens it
-                self._opened[run] = _opened(unseal(blob, self._keys, run=run, project=project, stage=stage))
+                self._opened[run] = _opened(unseal(blob, self.keys, run=run, project=project, stage=stage))
                 self._forget()
             return self._opened[run]
 
@@ -176,7 +178,7 @@ def execute(
     with leases.hold(claim) as attempt:
         send(publish, claim.hints)
         pause("after_claim", run, step)
-        ending = _carried_out(attempt, plans, runtimes, pins, tracebacks)
+        ending = _carried_out(attempt, store, plans, runtimes, pins, tracebacks)
         pause("before_finish", run, step)
         finished = _told(attempt, lambda: _written(store, claim, ending))
     pause("after_finish", run, step)
@@ -194,7 +196,7 @@ def send(publish: Publish, hints: tuple[Hint, ...]) -> bool:
     return True
 
 
-def _carried_out(attempt: Held, plans: Plans, runtimes: Runtimes, pins: Pins, tracebacks: str) -> Ending:
+def _carried_out(attempt: Held, store: Store, plans: Plans, runtimes: Runtimes, pins: Pins, tracebacks: str) -> Ending:
     claim = attempt.claim
     try:
         opened = _told(attempt, lambda: plans.opened(claim.run, claim.project, claim.stage))
@@ -206,17 +208,33 @@ def _carried_out(attempt: Held, plans: Plans, runtimes: Runtimes, pins: Pins, tr
     except Exception as error:
         log.exception("step.bug", extra=_fields(claim))
         return Failed(problem=_bug(error, tracebacks), retry_in=None)
-    return _without_secrets(_tried(attempt, opened, step, runtimes, pins, tracebacks), opened.hide)
+
+    def outcomes(steps: Sequence[StepId]) -> Outcomes | None:
+        return _told(attempt, lambda: store.outcomes(claim.run, steps))
+
+    tell = partial(with_urls, opened.plan, step, keys=plans.keys, runtimes=runtimes, outcomes=outcomes)
+    ending = _tried(attempt, opened, step, runtimes, pins, tell, tracebacks)
+    return _without_secrets(_signed(ending, opened.plan, step, plans.keys), opened.hide)
 
 
-def _tried(attempt: Held, opened: Opened, step: Step, runtimes: Runtimes, pins: Pins, tracebacks: str) -> Ending:
+def _tried(
+    attempt: Held,
+    opened: Opened,
+    step: Step,
+    runtimes: Runtimes,
+    pins: Pins,
+    tell: Callable[[], Plan | None],
+    tracebacks: str,
+) -> Ending:
+    """tell: puts the URLs that *step* is told into the plan; None: the lease was over before the store answered."""
     try:
         attempt.begin(step.timeout, hide=opened.hide)
         runtime = runtimes(step.runtime)
         here = runtime.identity(opened.plan)
         if not _told(attempt, lambda: pins.check(attempt.claim.run, opened.plan, step.runtime, here)):
             return Lost()
-        return Done(outcome=_called(runtime, opened.plan, step, attempt))
+        plan = tell()
+        return Done(outcome=_called(runtime, plan, step, attempt)) if plan is not None else Lost()
     except Stopped as stopped:
         return _stopped(stopped, attempt)
     except DeployError as error:
@@ -226,6 +244,10 @@ def _tried(attempt: Held, opened: Opened, step: Step, runtimes: Runtimes, pins: 
     except Exception as error:  # noqa: BLE001  (a runtime may be anybody's)
         log.error("step.bug", extra={**_fields(attempt.claim), **traced(opened.hide)})  # noqa: TRY400  (`exc_info` hides nothing)
         return Failed(problem=_bug(error, tracebacks), retry_in=None)
+
+
+def _signed(ending: Ending, plan: Plan, step: Step, keys: Keys) -> Ending:
+    return Done(outcome=signed(ending.outcome, plan, step, keys)) if isinstance(ending, Done) else ending
 
 
 def _without_secrets(ending: Ending, hide: Hide) -> Ending:

@@ -8,7 +8,7 @@ that stores the retry looks once more. A run that was cancelled in line did noth
 itself, it keeps nothing. What was prepared and not deployed was removed at the run's end, so it is prepared again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from fleetflow_tasks.engine.dispatch import submit
 from fleetflow_tasks.engine.model import (
@@ -23,7 +23,7 @@ from fleetflow_tasks.engine.model import (
     new_run_id,
 )
 from fleetflow_tasks.engine.rollback import reopened
-from fleetflow_tasks.engine.store import Store
+from fleetflow_tasks.engine.store import Facts, Store
 from fleetflow_tasks.engine.trouble import known
 from fleetflow_tasks.errors import Problem, RefusedError
 from fleetflow_tasks.plan.codec import Keys
@@ -67,7 +67,7 @@ def retry(
         conflict="fail",
         fail_fast=fail_fast,
         wait_workers=wait_workers,
-        kept=again(plan, snapshot.steps) if snapshot is not None and old.generation else (),
+        kept=again(plan, snapshot.steps) if snapshot is not None and old.generation else {},
         because=Because(kind="retry", run=old.id, plan=old.id),
         timeout=timeout,
         rollback=old.rollback,
@@ -116,13 +116,15 @@ def roll_back_to(
     )
 
 
-def again(plan: Plan, states: Sequence[StepState]) -> frozenset[StepId]:
-    """The steps that a retry keeps: services that were deployed or removed, and what was prepared for them."""
-    done = {state.step for state in states if state.status == "succeeded"}
+def again(plan: Plan, states: Sequence[StepState]) -> Mapping[StepId, Facts]:
+    """The steps that a retry keeps: services that were deployed or removed, and what was prepared for them.
+
+    With the facts that they told: a step that is done now may need one, such as a URL.
+    """
+    done = {state.step: state.outcome for state in states if state.status == "succeeded"}
     services = {step.service for step in plan.steps if step.id in done and _changes_a_service(step)}
-    return frozenset(
-        step.id for step in plan.steps if step.id in done and step.service is not None and step.service in services
-    )
+    kept = [step.id for step in plan.steps if step.id in done and step.service is not None and step.service in services]
+    return {step: outcome.facts if (outcome := done[step]) is not None else {} for step in kept}
 
 
 def _changes_a_service(step: Step) -> bool:

@@ -24,9 +24,9 @@ from fleetflow_tasks.plan.codec import KeyMaterial, Keys, parse_key
 GRACE = 30.0  # seconds from SIGTERM to the end; Kubernetes kills after 30 by default, Docker after 10
 BEAT = 5.0  # seconds between two words of a worker about itself; one that missed three is counted as gone
 OVERSTAY = 60.0  # seconds past its deadline after which a step is taken to hang
-# Steps at once. A Docker Engine gains nothing from more; a step on Kubernetes mostly waits for pods, and a wave that has to
-# wait for the one before it costs a whole rollout.
-SLOTS = {"docker": 16, "kubernetes": 100}
+# Steps at once. A Docker Engine gains nothing from more; a step on Kubernetes or Cloud Run mostly waits, and a wave that has
+# to wait for the one before it costs a whole rollout. What a project's quota allows, the runtime itself keeps to.
+SLOTS = {"docker": 16, "kubernetes": 100, "cloudrun": 100}
 MORE_SLOTS = 32  # the others: their steps wait on a platform that is larger than one machine
 DEAF = 30.0  # seconds without a hint, though some wait and slots are free, after which a consumer is taken for dead
 

@@ -53,6 +53,7 @@ from fleetflow_tasks.engine.model import (
     RunQueued,
     RunStatus,
     Snapshot,
+    StepState,
     Submitted,
     Undo,
     WorkerId,
@@ -64,6 +65,7 @@ from fleetflow_tasks.plan.model import Plan, QueueName, Step, StepId
 from fleetflow_tasks.runtimes.base import Outcome
 
 T = TypeVar("T")
+Facts = Mapping[str, str]  # of an outcome
 
 TIMEOUT: Final = 5.0  # seconds a script may take, its way included; the largest needs some 30 ms
 BLOCK: Final = 2.0  # seconds that a reader waits for events at most, well below its own timeout
@@ -178,7 +180,7 @@ class Store:
         conflict: Conflict = "wait",
         key: str | None = None,
         fail_fast: bool = False,
-        kept: Collection[StepId] = (),
+        kept: Mapping[StepId, Facts] = {},
         because: Because | None = None,
         timeout: float | None = None,
         rollback: bool = False,
@@ -190,7 +192,7 @@ class Store:
 
         sealed: stored as it comes. Of *plan* nothing is stored but ids, needs, queues, ranks, retries and services.
         key: idempotency key; a run of the stage that has it is the answer, and nothing is written.
-        kept: steps that count as done, since the run that this one is because of did them.
+        kept: steps that count as done, since the run that this one is because of did them, with the facts that they told.
         timeout: seconds from now, its time in line included; a run that is not done then fails.
         rollback: if it fails, nothing else of the stage begins until `undo` was followed.
         adopt: as it begins, the stage forgets which engines it was pinned to.
@@ -224,8 +226,7 @@ class Store:
             after=after,
             schema=plan.schema,
             events=EVENTS_KEPT + 10 * len(plan.steps),
-            kept=_json(_kept(because)),
-            **_clear(plan, frozenset(kept)),
+            **_clear(plan, _kept(because, kept)),
             **self._windows(),
         )
         stored = _read(answer, type=_Stored)
@@ -364,6 +365,16 @@ class Store:
         name = self._name(run)
         answer = self._call("snapshot", keys.tag(name), run=run) if name else None
         return _read(answer, type=Snapshot) if answer else None
+
+    def outcomes(self, run: RunId, steps: Sequence[StepId]) -> Mapping[StepId, Outcome]:
+        """What those of *steps* that have ended well did; one question for all of them."""
+        name = self._name(run)
+        if name is None:
+            return {}
+        with self._said():
+            told = cast("list[bytes | None]", self._redis.hmget(keys.part(name, run, "steps"), steps))
+        states = (_read(text, type=StepState) for text in told if text is not None)
+        return {state.step: state.outcome for state in states if state.status == "succeeded" and state.outcome}
 
     def sealed_plan(self, run: RunId) -> bytes | None:
         name = self._name(run)
@@ -812,11 +823,12 @@ def whole(plan: Plan) -> str | None:
     return "deploy" if plan.services else "teardown"
 
 
-def _kept(because: Because | None) -> Outcome:
-    return Outcome(changed=False, text="kept" if because is None else f"kept from run {because.run}")
+def _kept(because: Because | None, kept: Mapping[StepId, Facts]) -> Mapping[StepId, Outcome]:
+    text = "kept" if because is None else f"kept from run {because.run}"
+    return {step: Outcome(changed=False, text=text, facts=facts) for step, facts in kept.items()}
 
 
-def _clear(plan: Plan, kept: Collection[StepId]) -> Mapping[str, object]:
+def _clear(plan: Plan, kept: Mapping[StepId, Outcome]) -> Mapping[str, object]:
     """What the scripts must know of a plan: nothing that could hold a value of the user's."""
     open_needs = {step.id: sum(need.step not in kept for need in step.needs) for step in plan.steps}
     successors: dict[StepId, list[StepId]] = {step.id: [] for step in plan.steps}
@@ -836,7 +848,7 @@ def _clear(plan: Plan, kept: Collection[StepId]) -> Mapping[str, object]:
                 step.retries,
                 open_needs[step.id],
                 _json(successors[step.id]),
-                step.id in kept,
+                _json(kept[step.id]) if step.id in kept else None,
             )
             for step in plan.steps
         ],

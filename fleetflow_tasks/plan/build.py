@@ -64,7 +64,9 @@ def build(
     if not only:
         after = _needs((_id(service.name, "deploy") for service in chosen), ALL_DEPLOYED)
         steps += [_stage_step("prune", each, used, runtimes, needs=after) for each in used]
-    return _plan(project, stage, steps, services, options=_options(runtimes, used))
+    # Of the runtimes without steps too: who depends on a service there has to be told where it is.
+    there = _used(runtimes, (service.runtime for service in services))
+    return _plan(project, stage, steps, services, options=_options(runtimes, there))
 
 
 def teardown(

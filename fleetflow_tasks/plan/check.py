@@ -12,8 +12,9 @@ from itertools import combinations
 from fleetflow_tasks.config.model import Port, ServiceName
 from fleetflow_tasks.errors import Place, Problem
 from fleetflow_tasks.plan import image
+from fleetflow_tasks.plan.handed import unreached, variables
 from fleetflow_tasks.plan.model import Plan, ResolvedService
-from fleetflow_tasks.plan.resolve import DOCKER
+from fleetflow_tasks.plan.resolve import CLOUDRUN, DOCKER, KUBERNETES
 from fleetflow_tasks.plan.waits import is_checked
 
 LOCAL = "local"  # the stage of one's own machine, where `latest` hurts nobody
@@ -32,6 +33,7 @@ def check(plan: Plan) -> tuple[Problem, ...]:
         found += [
             *_name(service),
             *_waits(service, services),
+            *_unreached(service, services),
             *_readiness(service),
             *_targets(service),
             *_job(service),
@@ -114,7 +116,7 @@ def _waits(service: ResolvedService, services: Mapping[ServiceName, ResolvedServ
     for dependency in service.depends_on:
         other = services[dependency.service]
         place = _place(service, f"depends_on.{other.name}", "depends_on")
-        if dependency.condition == "healthy" and not is_checked(other):
+        if dependency.condition == "healthy" and not _is_asked(other):
             docker = other.runtime == DOCKER
             yield Problem(
                 code="dependency-never-healthy",
@@ -133,8 +135,30 @@ def _waits(service: ResolvedService, services: Mapping[ServiceName, ResolvedServ
             )
 
 
+def _is_asked(other: ResolvedService) -> bool:
+    """Cloud Run asks each service itself, at its port at least."""
+    return is_checked(other) or (other.runtime == CLOUDRUN and not other.job)
+
+
+def _unreached(service: ResolvedService, services: Mapping[ServiceName, ResolvedService]) -> Iterator[Problem]:
+    for other in unreached(service, services):
+        url, host = variables(other.name)
+        may = f", or give `{other.name}` an `ingress`" if other.runtime == KUBERNETES else ""
+        yield Problem(
+            code="dependency-unreached",
+            message=f"service `{service.name}` on {service.runtime} depends on `{other.name}` on {other.runtime},"
+            " and is not told where that is",
+            cause=(f"`{other.name}` has no URL that could be handed over, so the dependency is an order and no more",),
+            fix=f"say it in the `environment` of `{service.name}`, as `{url}` or `{host}`{may}",
+            place=_place(service, f"depends_on.{other.name}", "depends_on"),
+            severity="warning",
+        )
+
+
 def _readiness(service: ResolvedService) -> Iterator[Problem]:
-    if service.readiness is not None and service.readiness.port is None and len(service.ports) != 1:
+    """Cloud Run has a port of its own for a service that names none."""
+    least = 0 if service.runtime == CLOUDRUN else 1
+    if service.readiness is not None and service.readiness.port is None and not least <= len(service.ports) <= 1:
         number = len(service.ports) or "no"
         yield Problem(
             code="readiness-port",

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one deployment was given leave for on the command line: it travels in the plan, and no further.
 
-`--force-conflicts`, `--replace db` and `down --volumes` stand in a plan's options, so that whichever worker carries a
+`--force-conflicts`, `--replace db`, `--canary 10` and `down --volumes` stand in a plan's options, so that whichever worker carries a
 step out may do it. They are no settings of the stage: who goes back to such a plan later, or compares it with another,
 has asked for nothing of the kind, and a rollback must not remove a claim because somebody once allowed it.
 """
@@ -15,7 +15,7 @@ from fleetflow_tasks.plan.model import Plan
 
 Options = Mapping[str, Mapping[str, str]]
 
-LEAVES = frozenset({"force_conflicts", "replace", "volumes"})
+LEAVES = frozenset({"canary", "force_conflicts", "promote", "replace", "volumes"})
 
 
 def given(plan: Plan, runtime: RuntimeName, **leaves: str) -> Plan:

@@ -49,7 +49,7 @@ def is_checked(service: Service | ResolvedService) -> bool:
     return service.readiness is not None or (check is not None and check.test[:1] != ("NONE",))
 
 
-def place_of(service: Service, other: ServiceName) -> Place | None:
+def place_of(service: Service | ResolvedService, other: ServiceName) -> Place | None:
     """Where *service* says that it depends on *other*."""
     places = service.places
     return places.get(f"depends_on.{other}") or places.get("depends_on") or places.get("")

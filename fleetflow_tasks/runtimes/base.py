@@ -11,7 +11,7 @@ The rules that every runtime keeps (checked by `fleetflow_tasks.testing.RuntimeC
 """
 
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import ClassVar, Literal, Protocol
 
 from fleetflow_tasks.config.model import Data, RuntimeName, ServiceName
@@ -236,6 +236,17 @@ class Examined(Protocol):
 
     def examined(self, plan: Plan) -> Sequence[Finding]:
         """The first finding is of the platform itself, `engine`. Raises UnavailableError."""
+
+
+class Addressed(Protocol):
+    """What a runtime may offer beside the rest: to say under which URLs its services are reached.
+
+    Where it does, its `deploy` says the same of the service that it deployed, as the fact `url`, if that has one. Then a
+    dependant gets it as `{NAME}_URL` and the platform is not asked again.
+    """
+
+    def urls(self, plan: Plan, services: Collection[ServiceName]) -> Mapping[ServiceName, str]:
+        """The URLs of *services* as far as they are there; "" for one that has none. Raises UnavailableError."""
 
 
 class Terminal(Protocol):

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import cast
+from typing import Protocol, cast
 
 from fleetflow_tasks.config.model import RuntimeName
 from fleetflow_tasks.config.nearest import suggestion
@@ -21,18 +21,20 @@ from fleetflow_tasks.runtimes.base import PROTOCOL, Runtime
 GROUP = "fleetflow.runtimes"
 
 BUILTIN: Mapping[str, str] = {
+    "cloudrun": "fleetflow_tasks.runtimes.cloudrun.runtime:CloudRunRuntime",
     "docker": "fleetflow_tasks.runtimes.docker.runtime:DockerRuntime",
     "kubernetes": "fleetflow_tasks.runtimes.kubernetes.runtime:KubernetesRuntime",
 }
 
-# Runtimes that the language speaks of, and that nothing here carries out yet.
-TO_COME = frozenset({"cloudrun"})
-
 # Where the rows of each built-in runtime's own block stand, `docker { … }`: a light module, no SDK in it.
 BLOCKS: Mapping[str, str] = {
+    "cloudrun": "fleetflow_tasks.runtimes.cloudrun.options:SCHEMA",
     "docker": "fleetflow_tasks.runtimes.docker.options:SCHEMA",
     "kubernetes": "fleetflow_tasks.runtimes.kubernetes.options:SCHEMA",
 }
+
+# Who reads what a platform's own tool prints of what runs there, for `flow import`; light modules, too.
+IMPORTERS: Mapping[str, str] = {"cloudrun": "fleetflow_tasks.runtimes.cloudrun.imported:imported"}
 
 Environ = Mapping[str, str]
 Installed = Callable[[], Iterable[EntryPoint]]
@@ -51,6 +53,21 @@ def get(name: RuntimeName, environ: Environ | None = None, *, others: Installed 
     """
     kind = find(name, others=others)
     return cast(Runtime, kind(os.environ if environ is None else environ))
+
+
+class Importer(Protocol):
+    """source: what *text* is called in messages. stage: what to call the stage, "" for what the text itself says."""
+
+    def __call__(self, text: str, *, source: str, stage: str = "") -> str: ...
+
+
+def importer(name: RuntimeName) -> Importer:
+    """Raises PlanError for a platform that nothing is imported from."""
+    where = IMPORTERS.get(name)
+    if where is None:
+        raise PlanError(_no_importer(name))
+    module, _, attribute = where.partition(":")
+    return cast(Importer, getattr(import_module(module), attribute))
 
 
 def blocks() -> Blocks:
@@ -118,17 +135,19 @@ def _lacks(kind: object) -> Iterable[str]:
 
 
 def _unknown(name: str, others: Installed) -> Problem:
-    if name in TO_COME:
-        return Problem(
-            code="runtime-to-come",
-            message=f"this version of FleetFlow carries nothing out on {name}: its stages can be read and checked, no more",
-            fix="deploy a stage whose runtime is " + " or ".join(sorted(BUILTIN)),
-        )
     known = sorted({*BUILTIN, *(entry.name for entry in others())})
     return Problem(
         code="unknown-runtime",
         message=f"no runtime is called `{name}`: {suggestion(name, known)}",
         fix="name a known one, or install the package that brings it",
+    )
+
+
+def _no_importer(name: str) -> Problem:
+    return Problem(
+        code="no-import",
+        message=f"nothing is imported from `{name}`: {suggestion(name, sorted(IMPORTERS))}",
+        fix="name one of " + ", ".join(f"`{each}`" for each in sorted(IMPORTERS)),
     )
 
 

@@ -17,11 +17,11 @@ _NEXT = "---\n"  # of YAML
 
 
 def text(texts: Mapping[RuntimeName, Mapping[str, str]]) -> str:
-    """Without a line break at its end."""
+    """Without a line break at its end. What is there in two forms is printed in the one for people, as YAML."""
     parts: list[str] = []
     for runtime, files in texts.items():
         parts += [f"# {runtime}\n"] if len(texts) > 1 else []
-        parts += [_parted(name, file) for name, file in files.items()]
+        parts += [_parted(name, file) for name, file in files.items() if not _is_second(name, files)]
     return "".join(parts).rstrip("\n")
 
 
@@ -63,6 +63,10 @@ def wrote_json(folder: str, done: Written) -> str:
 
 def _named(names: tuple[str, ...]) -> str:
     return f" ({listed(names)})" if names else ""
+
+
+def _is_second(name: str, files: Mapping[str, str]) -> bool:
+    return name.endswith(".json") and name.removesuffix(".json") + ".yaml" in files
 
 
 def _parted(name: str, file: str) -> str:

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from fleetflow_tasks.api import Promotion, Request, promotion
+from fleetflow_tasks.config.model import ServiceName
+from fleetflow_tasks.testing.cloudrun import PROJECT, REGION, Server
 from tests.docker.registry import registry
 from tests.e2e.conftest import BASE, Desk
 
@@ -179,3 +182,91 @@ def test_down_says_what_it_removed_where_only_the_network_is_left(desk: Desk) ->
 
     assert down.code == 0, down
     assert f"removed network {desk.project}-local" in down.out.splitlines()[-1]
+
+
+# --- to and from Cloud Run
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with Server() as started:
+        yield started
+
+
+class Abroad:
+    """A project whose `stg` is on Docker, and whose `prd` and `dr` are on Cloud Run."""
+
+    def __init__(self, shop: Shop, server: Server) -> None:
+        self.shop = shop
+        shop.desk.environ |= server.environ()
+
+    def write(self, image: str, *, more: str = "") -> None:
+        cloudrun = f'runtime "cloudrun" {{ project "{PROJECT}"; region "{REGION}" }}'
+        sleep = 'command "sleep" "1000"; port container=8080; docker { init #true }'
+        self.shop.desk.write(
+            f"""
+            service "api" {{ image "{image}"; {sleep} }}
+            stage "stg" {{ service "api" }}
+            stage "prd" {{ {cloudrun}; service "api"; {more} }}
+            stage "dr" {{ {cloudrun}; service "api" }}
+            """
+        )
+
+    def promotion(self, source: str, target: str) -> Promotion:
+        """What would be deployed. No registry of a test's own is one that Cloud Run would fetch from."""
+        desk = self.shop.desk
+        return promotion(Request(directory=str(desk.folder), environ=desk.environ), source, target)
+
+
+@pytest.fixture
+def abroad(shop: Shop, server: Server) -> Abroad:
+    return Abroad(shop, server)
+
+
+def test_what_an_engine_runs_is_what_cloud_run_gets_whatever_its_tag_means_by_now(abroad: Abroad) -> None:
+    image, digest = abroad.shop.image, abroad.shop.push("one")
+    abroad.write(image, more='service "more" { image "scripted/ready:0ms"; port container=8080 }')
+    assert abroad.shop.desk.flow("up", "stg").code == 0
+    abroad.shop.push("two")
+
+    found = abroad.promotion("stg", "prd")
+
+    assert found.plan.service(ServiceName("api")).image == f"{image}@{digest}"
+    assert "service `more` does not run in stage `stg`: it keeps its own image, `scripted/ready:0ms`" in [
+        warning.message for warning in found.warnings
+    ]
+
+
+def test_an_image_that_no_registry_knows_does_not_go_to_cloud_run(abroad: Abroad) -> None:
+    abroad.write(BASE)
+    assert abroad.shop.desk.flow("up", "stg").code == 0
+
+    refused = abroad.shop.desk.flow("promote", "--from=stg", "--to=prd")
+
+    assert refused.code != 0
+    assert (
+        f"image `{BASE}` of service `api` is known to no registry, and stage `prd` is on another engine\n"
+        "  fix: push it, and deploy stage `stg` from the registry"
+    ) in refused.err
+
+
+def test_what_cloud_run_runs_by_its_digest_is_promoted_and_a_tag_is_not(abroad: Abroad) -> None:
+    desk, image = abroad.shop.desk, f"scripted/ready:0ms@sha256:{'1' * 64}"
+    abroad.write(image)
+    assert desk.flow("up", "prd").code == 0
+    desk.start("worker", "cloudrun").until("worker.ready")
+    abroad.write("scripted/ready:1ms")
+
+    done = desk.flow("promote", "--from=prd", "--to=dr", "--wait")
+    shown = json.loads(desk.flow("ps", "dr", "--json").out)["services"]
+    assert desk.flow("up", "prd").code == 0
+    tag = desk.flow("promote", "--from=prd", "--to=dr")
+
+    assert done.code == 0, done
+    assert [each["digest"] for each in shown] == [image]
+    assert tag.code != 0
+    assert (
+        "which image service `api` of stage `prd` runs is not known: it was deployed as `scripted/ready:1ms`,"
+        " and Cloud Run does not tell what that tag meant then\n"
+        '  fix: deploy it there by its digest, `version "sha256:…"`, or leave it out with --only'
+    ) in tag.err

@@ -195,7 +195,7 @@ class Driver:
             conflict=conflict,
             key=key,
             fail_fast=fail_fast,
-            kept=[StepId(step) for step in kept],
+            kept={StepId(step): {} for step in kept},
             because=because,
             timeout=timeout,
             rollback=rollback,

@@ -565,14 +565,14 @@ def test_what_a_runtime_says_goes_nowhere_with_a_secret_in_it(
 def test_what_went_well_is_told_without_secrets_too(bed: Bed, tmp_path: Path) -> None:
     class Talker(RecordingRuntime):
         def deploy(self, plan: Plan, step: Step, attempt: Attempt) -> Outcome:
-            return Outcome(changed=True, text="started with hunter2!", facts={"url": "http://hunter2!@db", "port": "7"})
+            return Outcome(changed=True, text="started with hunter2!", facts={"at": "http://hunter2!@db", "port": "7"})
 
     bed.runtimes = lambda _: Talker(tmp_path)
     run = bed.submit(_with_secrets(plan_of("db:deploy")))
 
     bed.execute(run)
 
-    outcome = Outcome(changed=True, text="started with [hidden]", facts={"url": "http://[hidden]@db", "port": "7"})
+    outcome = Outcome(changed=True, text="started with [hidden]", facts={"at": "http://[hidden]@db", "port": "7"})
     assert bed.stored(run).outcome == outcome
 
 

@@ -96,6 +96,8 @@ ROOM = 2  # the window of a queue that one worker with one slot serves
 QUEUES = (QueueName("docker"), QueueName("gke"))
 TIDY = StepId("run:tidy")
 BECAUSE = Because(kind="retry", run=RunId("run-000"))
+FACTS = {"url": "https://edge"}  # of what is kept
+KEPT = Outcome(changed=False, text=f"kept from run {BECAUSE.run}", facts=FACTS)
 STOPS = ("cancelled", "timeout")  # the reasons for which running steps are told to stop
 NEVER = Problem(code="never-good", message="no run has succeeded, so there is nothing to go back to")
 
@@ -686,7 +688,7 @@ class Rules(RuleBasedStateMachine):
             conflict=conflict,
             key=wish.key,
             fail_fast=wish.fail_fast,
-            kept=wish.kept,
+            kept=dict.fromkeys(wish.kept, FACTS),
             because=BECAUSE if wish.kept else None,
             timeout=wish.timeout,
             rollback=wish.rollback,
@@ -1090,7 +1092,7 @@ def folded(plan: Plan, events: Sequence[AnyEvent], kept: Collection[StepId]) -> 
             service=step.service,
             queue=step.queue,
             since=queued.at,
-            outcome=Outcome(changed=False, text=f"kept from run {BECAUSE.run}") if step.id in kept else None,
+            outcome=KEPT if step.id in kept else None,
         )
         for step in plan.steps
     }

@@ -10,12 +10,14 @@ from msgspec.structs import replace
 
 from fleetflow_tasks import api
 from fleetflow_tasks.cli.follow import _cancels, told_or_followed
+from fleetflow_tasks.config.model import RuntimeName
 from fleetflow_tasks.engine.model import LEASE, SETTLE, Because, Noted, Run, RunId, WorkerId, WorkerInfo, new_run_id
 from fleetflow_tasks.engine.settings import from_environ
 from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.errors import Problem, RefusedError
 from fleetflow_tasks.plan import compare
 from fleetflow_tasks.plan.codec import seal
+from fleetflow_tasks.plan.leave import given
 from fleetflow_tasks.plan.model import Plan, QueueName, Step, StepId
 from fleetflow_tasks.runtimes.base import Outcome
 from tests.engine.conftest import Server, plan_of
@@ -99,6 +101,15 @@ def test_a_failed_last_run_is_gone_back_from_to_what_was_good_before_it(desk: De
     desk.deploy(version(3), well=False)
 
     assert api.version_before(desk.request, stage="local").run.id == good.id
+
+
+def test_what_a_run_was_allowed_and_how_much_of_its_stage_it_deployed_makes_no_other_version(desk: Desk) -> None:
+    first = desk.deploy(version(1))
+    desk.deploy(given(version(2), RuntimeName("docker"), canary="10"))
+    part = given(version(2), RuntimeName("docker"), canary="100", promote="yes")
+    desk.deploy(replace(part, steps=part.steps[:2]))
+
+    assert api.version_before(desk.request).run.id == first.id
 
 
 def test_a_second_rollback_goes_further_back_and_never_to_what_was_rolled_back_from(desk: Desk) -> None:

@@ -10,12 +10,12 @@ import pytest
 
 PUBLIC = {
     "fleetflow_tasks.api": (
-        "Follow Following Forward Forwarded Planned Promotion Request actor changes checkup declared_ports execute followed"
-        " forwarded is_held logs opened origin plan promotion queue rendered retried rolled_back runs shown stages status"
-        " submitted teardown_plan up version_before which_redis work written"
+        "Follow Following Forward Forwarded Planned Promotion Request Shift actor changes checkup declared_ports execute followed"
+        " forwarded imported is_held logs opened origin plan promotion queue rendered retried rolled_back runs shift shown stages status"
+        " submitted teardown_plan up validated version_before which_redis work written"
     ),
     "fleetflow_tasks.runtimes.base": (
-        "Attempt Change DeployError Examined FieldChange Finding Interactive LogLine LogOptions NotStartedError Outcome"
+        "Addressed Attempt Change DeployError Examined FieldChange Finding Interactive LogLine LogOptions NotStartedError Outcome"
         " Runtime ServiceStatus StaleError Stopped Terminal"
     ),
     "fleetflow_tasks.testing": "RuntimeContract Trial eventually",

@@ -1,13 +1,13 @@
 #!lua
 -- SPDX-License-Identifier: Apache-2.0
 -- submit(run, project, stage, actor, note, conflict, key, fail_fast, because, timeout, rollback, whole, adopt, undoes, after,
---        schema, events, order, roots, queues, steps, kept, window, windows)
+--        schema, events, order, roots, queues, steps, window, windows)
 --   -> {run, hints, repeated} | {busy: run id} | {unheld: true} | {overtaken: true}
 -- ARGV[3]  the sealed plan, stored as it comes
 -- conflict: wait | supersede | fail. key: idempotency key or nil. because: JSON or nil. timeout: seconds or nil. whole: deploy |
 -- teardown | nil. events: how many the stream keeps. order, roots, queues: JSON lists.
--- steps: lists of {id, service or '', queue, rank, retries, needs, after as JSON, whether it is kept}; needs: without those that
--- are kept, which count as done, with the outcome *kept* (JSON).
+-- steps: lists of {id, service or '', queue, rank, retries, needs, after as JSON, kept}; needs: without those that are kept,
+-- which count as done, with the outcome *kept* (JSON; nil for all others).
 -- undoes: the failed run that the stage is held for, nil but for its rollback. That one stands before all others and lifts the
 -- hold. If another one has done so, that is the answer, so that nothing is brought back twice; unheld: nobody, but the hold is gone.
 -- after: a generation or nil. overtaken: another run than the one with that generation is the last that began, and may have
@@ -86,7 +86,7 @@ for _, given in ipairs(argument.steps) do
   }
   if not kept then left = left + 1 end
   local i = #steps + 1
-  steps[i], steps[i + 1] = given[1], stored(step, told(step, kept and argument.kept))
+  steps[i], steps[i + 1] = given[1], stored(step, told(step, kept))
   remaining[i], remaining[i + 1] = given[1], given[6]
   after[i], after[i + 1] = given[1], given[7]
   if i >= SLICE then write() end

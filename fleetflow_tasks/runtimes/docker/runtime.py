@@ -17,6 +17,7 @@ import msgspec
 
 from fleetflow_tasks.config.model import RuntimeName, ServiceName
 from fleetflow_tasks.errors import Problem, UnavailableError
+from fleetflow_tasks.plan.handed import awaited
 from fleetflow_tasks.plan.model import Plan, ResolvedService, Step, StepId
 from fleetflow_tasks.runtimes.base import (
     PROTOCOL,
@@ -227,8 +228,10 @@ class DockerRuntime:
         if operations:
             made = made_binds(engine.client, plan, service)
             self._check_volumes(engine, plan, desired)
-            work.prepared(operations, containers)
-            pulled += [*(f"made folder {path}" for path in made), "created"]
+            pulled += [f"made folder {path}" for path in made]
+            if not awaited(service):  # whose environment is not known before its deployment
+                work.prepared(operations, containers)
+                pulled.append("created")
         facts = {"image": found.id}
         return Outcome(changed=bool(pulled), text=", ".join(pulled) or "unchanged", facts=facts)
 

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from fleetflow_tasks.config.model import RuntimeName, ServiceName
 from fleetflow_tasks.errors import Problem, UnavailableError
+from fleetflow_tasks.plan.handed import awaited
 from fleetflow_tasks.plan.model import Plan, ResolvedService, Step, StepId
 from fleetflow_tasks.runtimes.base import (
     PROTOCOL,
@@ -179,6 +180,8 @@ class KubernetesRuntime:
         return True
 
     def _prepare_service(self, here: Place, service: ResolvedService, attempt: Attempt) -> Outcome:
+        if names := awaited(service):  # its ConfigMap is named by what it holds, and that is not known yet
+            return Outcome(changed=False, text=f"waits for the URL of {', '.join(names)}")
         wanted, known = desired(here.plan, service, run=attempt.run), here.known(attempt)
         live = known.of(service.name)
         decision = self._decided(here, service, wanted, live, attempt)

@@ -272,6 +272,11 @@ def test_readiness_resources_scaling_and_ingress(service: ServiceText) -> None:
     assert (built.timeout, built.retries, built.entrypoint) == (300.0, 0, ("x",))
 
 
+def test_an_empty_ingress_takes_back_those_before_it(service: ServiceText) -> None:
+    assert service('ingress host="a.example"; ingress').ingress == ()
+    assert service('ingress; ingress host="b.example"').ingress == (Ingress(host="b.example"),)
+
+
 def test_what_is_left_out_has_its_default(service: ServiceText) -> None:
     built = service('readiness; scaling; resources; retries 1; timeout 20; job false; readiness "/up"')
 

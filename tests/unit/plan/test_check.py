@@ -111,6 +111,13 @@ def test_on_docker_the_image_may_bring_the_check() -> None:
     )
 
 
+def test_cloud_run_asks_each_service_itself_and_no_job() -> None:
+    db, api = service("db", runtime="cloudrun"), service("api", depends_on=on("db", "healthy"))
+
+    assert told(db, api) == ""
+    assert "which declares no check" in told(service("db", runtime="cloudrun", job=True), api)
+
+
 def test_what_is_no_job_never_completes() -> None:
     assert told(service("db"), service("api", depends_on=on("db", "completed"))) == (
         "service `api` waits until `db` has completed, which is no job\n"
@@ -127,6 +134,10 @@ def test_readiness_without_a_port_needs_a_service_with_just_one(count: int, numb
         "  fix: say which: `readiness port=8080`"
     )
     assert told(service("api", readiness=Readiness(), ports=(Port(container=80),))) == ""
+
+
+def test_cloud_run_has_a_port_for_a_service_that_names_none() -> None:
+    assert told(service("api", runtime="cloudrun", readiness=Readiness())) == ""
 
 
 def test_two_volumes_cannot_lie_at_one_path() -> None:

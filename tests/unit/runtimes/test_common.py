@@ -127,13 +127,6 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_with_no_package_that_s
     )
 
 
-def test_a_runtime_that_is_to_come_is_known_by_name_and_refused_in_words() -> None:
-    assert refusal("cloudrun") == (
-        "PlanError: this version of FleetFlow carries nothing out on cloudrun: "
-        "its stages can be read and checked, no more | deploy a stage whose runtime is docker or kubernetes"
-    )
-
-
 def test_a_runtime_that_cannot_be_used_is_named_with_its_package() -> None:
     assert "Python module `no_such_module` is missing | run `pip install --force-reinstall no_such_module`" in refusal(
         "x", "x=no_such_module:X"
@@ -143,6 +136,7 @@ def test_a_runtime_that_cannot_be_used_is_named_with_its_package() -> None:
 
 def test_the_reader_of_files_gets_the_words_of_each_block() -> None:
     assert [row.name for row in registry.blocks()["docker"]][:2] == ["init", "stop_signal"]
+    assert [row.name for row in registry.blocks()["cloudrun"]][:2] == ["public", "invoker"]
 
 
 def test_packages_are_searched_for_a_name_of_theirs() -> None:

@@ -6,7 +6,7 @@ from fleetflow_tasks.config.model import RuntimeName
 from fleetflow_tasks.plan.model import Plan
 from fleetflow_tasks.view import rendered
 
-DOCKER, KUBERNETES = RuntimeName("docker"), RuntimeName("kubernetes")
+CLOUDRUN, DOCKER, KUBERNETES = RuntimeName("cloudrun"), RuntimeName("docker"), RuntimeName("kubernetes")
 
 
 def test_yaml_documents_are_parted_and_json_objects_follow_each_other() -> None:
@@ -14,6 +14,10 @@ def test_yaml_documents_are_parted_and_json_objects_follow_each_other() -> None:
         "---\nkind: A\n---\nkind: B"
     )
     assert rendered.text({DOCKER: {"api.json": "{}\n", "db.json": "{}\n"}}) == "{}\n{}"
+
+
+def test_what_is_there_in_two_forms_is_printed_in_the_one_for_people() -> None:
+    assert rendered.text({CLOUDRUN: {"api.json": "{}\n", "api.yaml": "kind: A\n"}}) == "---\nkind: A"
 
 
 def test_only_of_several_runtimes_is_each_named() -> None:
