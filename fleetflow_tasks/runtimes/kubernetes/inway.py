@@ -17,6 +17,7 @@ from fleetflow_tasks.runtimes.kubernetes.client import Client, KubernetesError
 from fleetflow_tasks.runtimes.kubernetes.decide import Decision, Make
 from fleetflow_tasks.runtimes.kubernetes.kinds import Kind, named
 from fleetflow_tasks.runtimes.kubernetes.manifests import Json
+from fleetflow_tasks.runtimes.kubernetes.objects import items
 from fleetflow_tasks.runtimes.kubernetes.observe import FRESH, NAMED_BY_CONTENT, Key, key, mark
 from fleetflow_tasks.runtimes.kubernetes.together import Pause, Recent
 
@@ -80,4 +81,9 @@ def _bare(found: Json) -> Json:
     """What says whose it is."""
     kept = ("name", "namespace", "labels", "annotations", "ownerReferences")
     metadata = {name: found["metadata"][name] for name in kept if name in found["metadata"]}
+    managers = [
+        {name: each[name] for name in ("manager", "subresource") if name in each}
+        for each in items(found, "metadata", "managedFields")
+    ]
+    metadata |= {"managedFields": managers}
     return {"apiVersion": found["apiVersion"], "kind": found["kind"], "metadata": metadata}
