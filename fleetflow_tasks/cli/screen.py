@@ -16,6 +16,7 @@ from fleetflow_tasks.view.summary import summary
 
 if TYPE_CHECKING:
     from fleetflow_tasks.engine.model import AnyEvent, RunStatus, Snapshot
+    from fleetflow_tasks.view.plain import Plain
 
 
 class Screen:
@@ -33,6 +34,7 @@ class Screen:
         self._interrupted = interrupted
         self._was_interrupted = False
         self._here = here
+        self._plain: Plain | None = None
 
     def follow(self, following: Following) -> None:
         """Returns when the run has ended. A KeyboardInterrupt comes out of it, with the screen in order."""
@@ -66,7 +68,7 @@ class Screen:
 
             click.echo(jsonl.end(self.picture))
         else:
-            click.echo(summary(self.picture, colour=colour()))
+            click.echo(summary(self.picture, colour=colour(), above=self._plain.failed if self._plain else None))
 
     @property
     def exit_code(self) -> int:
@@ -79,7 +81,25 @@ class Screen:
             return lambda picture, update: None
         if sys.stdout.isatty():
             return _live(following, stack)
-        return _plain(begun=self.picture is not None, here=self._here)
+        return self._lines(begun=self.picture is not None)
+
+    def _lines(self, *, begun: bool) -> "Draw":
+        from fleetflow_tasks.engine.model import Snapshot
+        from fleetflow_tasks.view.plain import Plain
+
+        plain = self._plain = self._plain or Plain(colour=colour(), here=self._here)
+
+        def draw(picture: Picture, update: "Snapshot | AnyEvent | None") -> None:
+            nonlocal begun
+            if isinstance(update, Snapshot):
+                for line in () if begun else plain.begin(picture):
+                    click.echo(line)
+                begun = True
+            elif update is not None:
+                for line in plain.lines(picture, update):
+                    click.echo(line)
+
+        return draw
 
 
 Draw = Callable[[Picture, "Snapshot | AnyEvent | None"], None]
@@ -101,25 +121,6 @@ def _json(following: Following) -> "Draw":
             click.echo(jsonl.snapshot(update))
         elif update is not None:
             click.echo(jsonl.event(following.run, update))
-
-    return draw
-
-
-def _plain(*, begun: bool, here: bool) -> "Draw":
-    from fleetflow_tasks.engine.model import Snapshot
-    from fleetflow_tasks.view.plain import Plain
-
-    plain = Plain(colour=colour(), here=here)
-
-    def draw(picture: Picture, update: "Snapshot | AnyEvent | None") -> None:
-        nonlocal begun
-        if isinstance(update, Snapshot):
-            for line in () if begun else plain.begin(picture):
-                click.echo(line)
-            begun = True
-        elif update is not None:
-            for line in plain.lines(picture, update):
-                click.echo(line)
 
     return draw
 

@@ -38,8 +38,11 @@ _DONE = {"prepare": "prepared", "deploy": "ready", "remove": "removed", "prune":
 class Plain:
     """Remembers what it told of each step: when it last spoke of its progress, its delays, its losses.
 
-    here: the run is carried out by this very process, so there is no worker worth naming.
+    here: the run is carried out by this very process, so there is no worker worth naming. failed: the step whose failure was
+    the last that was told.
     """
+
+    failed: StepId | None = None
 
     def __init__(self, *, colour: bool = False, here: bool = False) -> None:
         self._colour = colour
@@ -64,6 +67,8 @@ class Plain:
         time = f"{duration(event.at - _began(picture.run)):>{_TIME}}"
         blank = " " * _TIME
         texts = list(self._texts(picture, event))
+        if texts:
+            self.failed = event.step if isinstance(event, StepMoved) and event.status == "failed" else None
         return [
             f"{paint(time if number == 0 else blank, 'dim', on=self._colour)}  {text}"
             for number, text in enumerate(texts)

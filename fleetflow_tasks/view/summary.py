@@ -28,12 +28,15 @@ _WORDS: tuple[tuple[RowState, str], ...] = (
 )
 
 
-def summary(picture: Picture, *, now: float | None = None, colour: bool = False) -> str:
-    """What ends a run's view. now: Redis's seconds, for a run that has not ended yet."""
+def summary(picture: Picture, *, now: float | None = None, colour: bool = False, above: StepId | None = None) -> str:
+    """What ends a run's view. now: Redis's seconds, for a run that has not ended yet.
+
+    above: the step whose failure stands in the line above, which is then gone on with and not said again.
+    """
     lines: list[str] = []
-    for state in picture.steps.values():
-        if state.status == "failed":
-            lines += [*failure(picture, state.step, colour=colour), ""]
+    failed = [state.step for state in picture.steps.values() if state.status == "failed"]
+    for step in sorted(failed, key=lambda step: step != above):
+        lines += [*failure(picture, step, colour=colour)[step == above :], ""]
     if picture.run.problem is not None:
         lines += [headline(picture.run.problem, colour=colour), *details(picture.run.problem, colour=colour), ""]
     lines += _not_done(picture)

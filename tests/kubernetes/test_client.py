@@ -3,6 +3,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,16 @@ import pytest
 from fleetflow_tasks.runtimes.kubernetes import kinds
 from fleetflow_tasks.runtimes.kubernetes.access import connect
 from fleetflow_tasks.runtimes.kubernetes.client import Client, KubernetesError, Watching
+from fleetflow_tasks.runtimes.kubernetes.kinds import Kind
 from fleetflow_tasks.testing import eventually
 
 from .conftest import Cluster
 from .front import Front
 
 MAP = kinds.CONFIG_MAP
+DEFINITION = Kind(
+    name="CustomResourceDefinition", api="apiextensions.k8s.io/v1", plural="customresourcedefinitions", namespaced=False
+)
 
 
 def config_map(name: str, *, labels: dict[str, str] | None = None, **data: str) -> dict[str, Any]:
@@ -197,9 +202,38 @@ def test_a_watch_tells_what_happens_from_a_version_on(client: Client, plane: Clu
 
 
 def test_a_watch_from_a_version_that_is_forgotten_says_gone(client: Client, plane_namespace: str) -> None:
-    error = refused(lambda: list(client.watch(MAP, plane_namespace, version="1")))
+    """Of a kind that is new the server remembers nothing from before it was there, however young the server is."""
+    kind = _made_kind(client, f"k{plane_namespace.replace('-', '')}")
+    eventually(lambda: _is_served(client, kind, plane_namespace), within=60)
+
+    error = refused(lambda: list(client.watch(kind, plane_namespace, version="1")))
 
     assert (error.status, error.transient) == (410, False)
+
+
+def _made_kind(client: Client, name: str) -> Kind:
+    group = "test.fleetflow.io"
+    definition = {
+        "apiVersion": DEFINITION.api,
+        "kind": DEFINITION.name,
+        "metadata": {"name": f"{name}s.{group}"},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"kind": name.title(), "plural": f"{name}s"},
+            "versions": [
+                {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+            ],
+        },
+    }
+    client.create(DEFINITION, "", definition)
+    return Kind(name=name.title(), api=f"{group}/v1", plural=f"{name}s")
+
+
+def _is_served(client: Client, kind: Kind, namespace: str) -> bool:
+    with suppress(KubernetesError):
+        return client.list(kind, namespace).version != ""
+    return False
 
 
 def test_a_watch_that_is_cut_says_so(client: Client, line: Front, plane_namespace: str) -> None:

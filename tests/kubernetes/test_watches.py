@@ -3,7 +3,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,15 @@ def names(objects: tuple[Json, ...]) -> list[str]:
 def asked(requests: list[tuple[str, str]]) -> list[str]:
     """`list` and `watch`, as they were sent."""
     return ["watch" if "watch=true" in path else "list" for _, path in requests]
+
+
+@pytest.fixture
+def threads() -> Callable[[], list[str]]:
+    """Which watches have begun since; those of other tests may end a while later."""
+    others = set(threading.enumerate())
+    return lambda: [
+        each.name for each in threading.enumerate() if each.name.startswith("watch ") and each not in others
+    ]
 
 
 @pytest.fixture
@@ -207,15 +216,15 @@ def test_a_hundred_who_wait_cost_one_list_and_one_watch(
 
 
 def test_what_nobody_uses_any_more_ends_after_a_while(
-    client: Client, plane_namespace: str, requests: list[tuple[str, str]]
+    client: Client, plane_namespace: str, requests: list[tuple[str, str]], threads: Callable[[], list[str]]
 ) -> None:
     watches = Watches(client, idle=0.2)
     with watches.watched(plane_namespace).use([MAP], labels("api")):
         pass
 
-    eventually(lambda: not _threads(), WITHIN)
+    eventually(lambda: not threads(), WITHIN)
     with watches.watched(plane_namespace).use([MAP], labels("api")):
-        assert _threads() == ["watch configmaps"]
+        assert threads() == ["watch configmaps"]
 
     watches.close()
     assert asked(requests)[:1] == ["list"]
@@ -232,11 +241,11 @@ def test_what_is_used_again_soon_goes_on(
     assert asked(requests).count("list") == 1
 
 
-def test_closing_ends_every_watch(watches: Watches, plane_namespace: str) -> None:
+def test_closing_ends_every_watch(watches: Watches, plane_namespace: str, threads: Callable[[], list[str]]) -> None:
     with watches.watched(plane_namespace).use([MAP, kinds.POD], labels("api")):
         watches.close()
 
-    assert _threads() == []
+    assert threads() == []
 
 
 # ---- trouble
@@ -422,10 +431,6 @@ def test_a_list_takes_away_what_it_lacks_but_not_what_was_written_after_it(store
     store.replace((held("kept", "api", 2),), "5")
 
     assert names(store.of(key(labels("api")))) == ["kept", "new"]
-
-
-def _threads() -> list[str]:
-    return [each.name for each in threading.enumerate() if each.name.startswith("watch ")]
 
 
 def _reasons(seen: Seen, about: Json) -> list[str]:

@@ -218,7 +218,7 @@ def test_who_does_not_get_a_turn_in_the_time_of_a_call_is_told_so_and_may_try_ag
 
     assert (error.transient, str(error)) == (
         True,
-        "the API server was not asked to look: 64 requests of ours were under way, and none ended in 1 s",
+        "the API server was not asked to look: 16 requests of ours were under way for 1 s",
     )
 
 

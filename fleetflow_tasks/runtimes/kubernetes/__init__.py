@@ -23,8 +23,8 @@ which asks `schedule`, `pulls`, `crashes`, `unhealthy`, and `unmade` where there
 own refusals into words, `words` ours; `admission` is what both kinds of refusal share.
 
 How it is reached: `access` finds the cluster, by `kubeconfig`, with `credentials`, `plugins`, `reach` and `proxies`; `wire` is
-the line to it, with `lines`, `clock` and `trouble` (what goes wrong on it), `client` the methods upon it. `identity` tells
-clusters apart.
+the line to it, with `turns` (who may ask next), `lines`, `clock` and `trouble` (what goes wrong on it), `client` the methods
+upon it. `identity` tells clusters apart.
 
 For people: `status`, `logs`, `execute` and `forward` (both by `channels`), `instances`, how they name pods; `examine` looks at
 a cluster for `flow doctor`, and asks for the `rights` that we need.

@@ -60,7 +60,7 @@ def changes(here: Place) -> dict[StepId, Change]:
         elif step.action == "prune":
             found |= _pruned(here, step, live)
     found |= _unready(here, settled.unsettled(here, doubtful))
-    return _blocked(here, found, inway.all_in_way(here.client, here.namespace, here.plan, decisions))
+    return _blocked(here, found, inway.all_in_way(here.taken_now, here.plan, decisions))
 
 
 def _namespace(here: Place, step: Step) -> dict[StepId, Change]:

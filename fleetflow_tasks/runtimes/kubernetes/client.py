@@ -147,6 +147,7 @@ class Client:
             query=[*query, *_dry(dry_run)],
             body=msgspec.json.encode({**manifest, "metadata": metadata}),
             content="application/apply-patch+yaml",
+            urgency=kinds.urgency(kind),
         )
 
     def create(
@@ -159,6 +160,7 @@ class Client:
             kinds.path(kind, namespace),
             query=[("fieldManager", manager), ("fieldValidation", "Strict"), *_dry(dry_run)],
             body=msgspec.json.encode(manifest),
+            urgency=kinds.urgency(kind),
         )
 
     def entitle(self, kind: Kind, namespace: str, name: str, entries: Sequence[Json], version: str) -> Json:

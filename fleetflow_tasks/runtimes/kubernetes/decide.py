@@ -2,7 +2,7 @@
 """Desired and observed -> operations, each decision with its cause. Pure; prints itself.
 
 A service is a handful of objects. Each bears the hash of what it was made from, so a new image leaves the Service as it
-is; they are written in the order of `kinds.MADE`: what others name first. The cluster replaces the pods itself; so there
+is; they are written in the order of `kinds.APPLIED`. The cluster replaces the pods itself; so there
 is no protocol here but for what it refuses to change in place:
 
     claims of a StatefulSet grown    grow each claim · delete the StatefulSet, not its pods · make it anew
@@ -31,6 +31,7 @@ from fleetflow_tasks.runtimes.kubernetes.amounts import amount
 from fleetflow_tasks.runtimes.kubernetes.desired import Desired
 from fleetflow_tasks.runtimes.kubernetes.differences import differences
 from fleetflow_tasks.runtimes.kubernetes.kinds import (
+    APPLIED,
     CLAIM,
     CONFIG_MAP,
     DEPLOYMENT,
@@ -47,6 +48,7 @@ from fleetflow_tasks.runtimes.kubernetes.observe import NAMED_BY_CONTENT, Key, O
 from fleetflow_tasks.runtimes.labels import SLASHED
 
 _ORDER = {kind.name: place for place, kind in enumerate(MADE)}
+_APPLIED = {kind.name: place for place, kind in enumerate(APPLIED)}
 _OTHER = "configuration changed"
 _ANEW = "until it is ready again: it is made anew"
 _GRACE = 30  # seconds that a pod has to stop, where nothing is said
@@ -299,7 +301,7 @@ def _made(manifests: Sequence[Json], live: Objects) -> Iterator[Make]:
 
 def _ordered(desired: Desired) -> list[Json]:
     """As they are written; among those of one kind as `desired` has them."""
-    return sorted((*desired.added, desired.workload, *desired.around), key=lambda each: _ORDER[each["kind"]])
+    return sorted((*desired.added, desired.workload, *desired.around), key=lambda each: _APPLIED[each["kind"]])
 
 
 def _kind(

@@ -42,9 +42,25 @@ PERSISTENT_VOLUME = Kind(name="PersistentVolume", plural="persistentvolumes", na
 
 WORKLOADS = (DEPLOYMENT, STATEFUL_SET, JOB)
 
-# In the order in which they are applied, what others name first; pruned from the end. A Service stands before the pods
-# behind it: its name must resolve when the first of them starts.
+# What others name first; pruned from the end.
 MADE = (NAMESPACE, SERVICE_ACCOUNT, CONFIG_MAP, SECRET, CLAIM, SERVICE, *WORKLOADS, HPA, PDB, INGRESS)
+
+# The same in the order in which they are applied. Pods take longest, so what makes them goes ahead of the Service that
+# leads to them, for whose address the API server lets one wait in line; a StatefulSet's pods are named by theirs.
+APPLIED = (
+    NAMESPACE,
+    SERVICE_ACCOUNT,
+    CONFIG_MAP,
+    SECRET,
+    CLAIM,
+    DEPLOYMENT,
+    JOB,
+    SERVICE,
+    STATEFUL_SET,
+    HPA,
+    PDB,
+    INGRESS,
+)
 
 READ = (POD, REPLICA_SET, CONTROLLER_REVISION, EVENT, STORAGE_CLASS, PERSISTENT_VOLUME)
 
@@ -54,6 +70,11 @@ _BY_NAME = {kind.name: kind for kind in (*MADE, *READ)}
 def named(name: str) -> Kind:
     """The kind that a manifest calls *name*. KeyError for one that is not in the table: a mistake of ours."""
     return _BY_NAME[name]
+
+
+def urgency(kind: Kind) -> int:
+    """Of a change to one: of all that waits to be sent, what is applied last of its service is sent first."""
+    return APPLIED.index(kind) + 1 if kind in APPLIED else 0
 
 
 def path(kind: Kind, namespace: str, name: str = "") -> str:

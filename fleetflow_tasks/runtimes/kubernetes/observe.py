@@ -15,7 +15,7 @@ import json
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -24,7 +24,7 @@ from fleetflow_tasks.runtimes.kubernetes.client import Client, KubernetesError
 from fleetflow_tasks.runtimes.kubernetes.desired import Json
 from fleetflow_tasks.runtimes.kubernetes.kinds import CONFIG_MAP, MADE, SECRET, Kind
 from fleetflow_tasks.runtimes.kubernetes.objects import light
-from fleetflow_tasks.runtimes.kubernetes.together import Pause, Together
+from fleetflow_tasks.runtimes.kubernetes.together import Pause, Recent
 from fleetflow_tasks.runtimes.labels import SLASHED, Mark, read, written
 
 Key = tuple[str, str]  # an object's kind and name, as a manifest says them
@@ -159,7 +159,7 @@ class Snapshots:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._kept: OrderedDict[tuple[str, ...], _Picture] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, ...], Recent[Snapshot]] = OrderedDict()
         self._lock = threading.Lock()
 
     def of(
@@ -174,10 +174,16 @@ class Snapshots:
     ) -> Snapshot:
         """fresh: how many seconds old it may be; 0: as of now. pause: asked while another one looks; it may raise."""
 
-        def look() -> Snapshot:
-            return snapshot(self._client, namespace, project, stage)
-
         picture = self._found((namespace, project, stage, run))
+
+        def look() -> Snapshot:
+            """The same object for all steps of a run, however often it is taken anew."""
+            began, found = time.monotonic(), snapshot(self._client, namespace, project, stage)
+            if (known := picture.taken) is None:
+                return found
+            known.renew(found, began)
+            return known
+
         found = picture.since(time.monotonic() - fresh, look, pause)
         self._swept()
         return found
@@ -186,46 +192,22 @@ class Snapshots:
         with self._lock:
             self._kept.pop((namespace, project, stage, run), None)
 
-    def _found(self, name: tuple[str, ...]) -> "_Picture":
+    def _found(self, name: tuple[str, ...]) -> Recent[Snapshot]:
         with self._lock:
-            picture = self._kept.setdefault(name, _Picture())
+            picture = self._kept.setdefault(name, Recent())
             self._kept.move_to_end(name)
             return picture
 
     def _swept(self) -> None:
         with self._lock:
-            held = sum(map(len, self._kept.values()))
+            held = sum(map(_size, self._kept.values()))
             while (held > KEPT or len(self._kept) > RUNS) and len(self._kept) > 1:
                 _, dropped = self._kept.popitem(last=False)
-                held -= len(dropped)
+                held -= _size(dropped)
 
 
-class _Picture:
-    """Of one run: the same object for all its steps, however often it is taken anew."""
-
-    def __init__(self) -> None:
-        self._together: Together[tuple[float, Snapshot]] = Together()
-        self._taken: tuple[float, Snapshot] | None = None  # when its listing began
-
-    def __len__(self) -> int:
-        return len(self._taken[1]) if self._taken else 0
-
-    def since(self, wanted: float, look: Callable[[], Snapshot], pause: Pause | None) -> Snapshot:
-        """As of *wanted* or later. All steps of a run begin at once: one of them looks, the others wait for it."""
-        taken = self._taken
-        while taken is None or taken[0] < wanted:
-            taken = self._together(lambda: self._looked(wanted, look), pause)
-        return taken[1]
-
-    def _looked(self, wanted: float, look: Callable[[], Snapshot]) -> tuple[float, Snapshot]:
-        if self._taken is not None and self._taken[0] >= wanted:
-            return self._taken  # somebody was done just now
-        began, found = time.monotonic(), look()
-        if self._taken is not None:
-            self._taken[1].renew(found, began)
-            found = self._taken[1]
-        self._taken = began, found
-        return self._taken
+def _size(picture: Recent[Snapshot]) -> int:
+    return len(picture.taken or ())
 
 
 def _light(found: Json) -> Json:

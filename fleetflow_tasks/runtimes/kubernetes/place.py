@@ -2,13 +2,15 @@
 """A stage on its cluster: what all rooms that ask it want to know."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from fleetflow_tasks.plan.model import Plan, ResolvedService
 from fleetflow_tasks.runtimes.base import Attempt
 from fleetflow_tasks.runtimes.kubernetes.access import access, connect, stamp
 from fleetflow_tasks.runtimes.kubernetes.client import Client, Trace
 from fleetflow_tasks.runtimes.kubernetes.identity import Identity
+from fleetflow_tasks.runtimes.kubernetes.inway import Names, Taken
+from fleetflow_tasks.runtimes.kubernetes.kinds import Kind
 from fleetflow_tasks.runtimes.kubernetes.observe import FRESH, Snapshot, Snapshots, snapshot
 from fleetflow_tasks.runtimes.kubernetes.settings import settings
 from fleetflow_tasks.runtimes.kubernetes.together import Pause, Together
@@ -81,6 +83,7 @@ class Cluster:
         self.watches = Watches(client)
         self.identity = Identity(client)
         self.snapshots = Snapshots(client)
+        self.taken = Taken(client)
 
     def close(self) -> None:
         self.watches.close()
@@ -112,9 +115,17 @@ class Place:
             self.plan.project,
             self.plan.stage,
             attempt.run,
-            fresh=FRESH if attempt.number == 1 else 0.0,
+            fresh=_fresh(attempt),
             pause=attempt.checkpoint,
         )
+
+    def taken(self, attempt: Attempt) -> Callable[[Kind], Names]:
+        """Which names of a kind are in use, as fresh as `known`."""
+        fresh = _fresh(attempt)
+        return lambda kind: self.cluster.taken.of(self.namespace, kind, fresh=fresh, pause=attempt.checkpoint)
+
+    def taken_now(self, kind: Kind) -> Names:
+        return self.cluster.taken.of(self.namespace, kind, fresh=0.0)
 
     def forget(self, attempt: Attempt) -> None:
         self.cluster.snapshots.forget(self.namespace, self.plan.project, self.plan.stage, attempt.run)
@@ -125,3 +136,8 @@ class Place:
     def seen(self) -> Snapshot:
         """As `now`, for who only looks: what runs can be told without the right to read secrets."""
         return snapshot(self.client, self.namespace, self.plan.project, self.plan.stage, without_secrets=True)
+
+
+def _fresh(attempt: Attempt) -> float:
+    """How many seconds old what is known may be. Before a later attempt something went wrong: that one looks again."""
+    return FRESH if attempt.number == 1 else 0.0

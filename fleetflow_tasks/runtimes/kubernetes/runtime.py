@@ -188,8 +188,8 @@ class KubernetesRuntime:
         if rigid := classes.rigid(here.client, service, decision, live):
             raise DeployError(rigid)
         attempt.checkpoint()
-        if (there := in_way(here.client, here.namespace, here.plan, decision)) is not None:
-            raise DeployError(words.foreign(there))
+        if there := in_way(here.taken(attempt), here.plan, decision):
+            raise DeployError(words.foreign(there[0]))
         hands = self._hands(here, attempt, known)
         if any(isinstance(each, Write) and each.manifest is wanted.workload for each in decision.forward):
             attempt.report(f"asking whether {name(wanted.workload)} can be changed")

@@ -7,6 +7,7 @@ that his step is no longer his.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -37,6 +38,31 @@ class Together(Generic[Found]):
             return asking.heard(pause)
         finally:
             del asking  # a failure holds this frame: it must not be held by it, or what it holds stays open
+
+
+class Recent(Generic[Found]):
+    """The answer to one question, believed for a while. All who find it too old wait for the one who asks again."""
+
+    def __init__(self) -> None:
+        self._together: Together[tuple[float, Found]] = Together()
+        self._taken: tuple[float, Found] | None = None  # when it began to be asked for
+
+    @property
+    def taken(self) -> Found | None:
+        """As it was last, however long ago that is."""
+        return self._taken[1] if self._taken else None
+
+    def since(self, wanted: float, ask: Callable[[], Found], pause: Pause | None = None) -> Found:
+        """As of *wanted*, on the monotonic clock, or later."""
+        taken = self._taken
+        while taken is None or taken[0] < wanted:
+            taken = self._together(lambda: self._asked(wanted, ask), pause)
+        return taken[1]
+
+    def _asked(self, wanted: float, ask: Callable[[], Found]) -> tuple[float, Found]:
+        if self._taken is None or self._taken[0] < wanted:  # else somebody was done just now
+            self._taken = time.monotonic(), ask()
+        return self._taken
 
 
 class _Asking(Generic[Found]):

@@ -14,8 +14,8 @@ import socket
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -26,14 +26,13 @@ from fleetflow_tasks.runtimes.kubernetes.credentials import Pass, Wallet
 from fleetflow_tasks.runtimes.kubernetes.lines import whole
 from fleetflow_tasks.runtimes.kubernetes.reach import Target, context
 from fleetflow_tasks.runtimes.kubernetes.trouble import KubernetesError, late, lost, refused
+from fleetflow_tasks.runtimes.kubernetes.turns import Turns
 
 TIMEOUT = 15.0  # seconds for one call, its repetitions included
 CONNECTING = 5.0  # of these, for a connection: a server that is there accepts at once
 PATIENCE = 8.0  # seconds of these within which a call that cannot have begun is made again
 SETTLING = 10.0  # seconds for which a server that did not answer, and is there again, may know nobody's rights yet
-AT_ONCE = (
-    64  # requests under way; a server lets few more of one client's in. Watches and logs that are read do not count
-)
+AT_ONCE = 16  # requests under way: as much as keeps a server busy. Watches and logs that are read do not count
 CONNECTIONS = 1024  # kept at most, those of watches and logs too; urllib3 complains of each above it
 QUIET = 20  # seconds without a byte before TCP asks whether the other end is alive; dead after five questions more
 EVERY = 8  # seconds between two of those questions
@@ -43,13 +42,17 @@ Query = Sequence[tuple[str, str]]
 
 
 class _Call(Data, frozen=True, kw_only=True):
-    """One request, as often as it is sent. path: with its query. headers: besides those of every request."""
+    """One request, as often as it is sent. path: with its query. headers: besides those of every request.
+
+    urgency: whose turn is first where several wait; the higher one's.
+    """
 
     doing: str
     method: str
     path: str
     body: bytes | None = None
     headers: Mapping[str, str] = {}
+    urgency: int = 0
 
 
 class Line:
@@ -63,7 +66,7 @@ class Line:
         self._reached = False
         self._lost_at = float("-inf")  # when it last failed to answer
         self.clock = Clock()
-        self._turns = threading.Semaphore(AT_ONCE)
+        self._turns = Turns(AT_ONCE)
         self._making = threading.Lock()
         self._pools: dict[tuple[bytes, bytes], Any] = {}
 
@@ -77,14 +80,16 @@ class Line:
         body: bytes | None = None,
         content: str = "application/json",
         packed: bool = False,
+        urgency: int = 0,
     ) -> bytes:
         """The body of a good answer. Raises KubernetesError, and UnavailableError where no pass can be had.
 
-        packed: let the server compress; worth its time for lists alone.
+        packed: let the server compress; worth its time for lists alone. urgency: the higher one's turn is first.
         """
         extra = {"Content-Type": content} if body is not None else {}
         extra |= {"Accept-Encoding": "gzip"} if packed else {}
-        return self._patient(_Call(doing=doing, method=method, path=_with(path, query), body=body, headers=extra))
+        where = _with(path, query)
+        return self._patient(_Call(doing=doing, method=method, path=where, body=body, headers=extra, urgency=urgency))
 
     def open(self, doing: str, path: str, *, query: Query = (), silence: float | None) -> Any:
         """An answer that is read as it comes. silence: seconds that it may say nothing, None: for ever."""
@@ -162,7 +167,9 @@ class Line:
         import urllib3
 
         try:
-            with self._turn(call.doing, end):
+            with self._turns.turn(call.urgency, end - time.monotonic()) as had:
+                if not had:
+                    raise late(call.doing, f"{AT_ONCE} requests of ours were under way for {self._timeout:g} s")
                 answer = self._passed(call, end)
                 body = whole(answer, end)
         except (urllib3.exceptions.HTTPError, TimeoutError) as error:
@@ -178,23 +185,15 @@ class Line:
             return body, failure, _backoff(tries)
         return body, failure, failure.retry_after if answer.status in {429, 503} else None
 
-    @contextmanager
-    def _turn(self, doing: str, end: float) -> Iterator[None]:
-        """One of those that are under way at once. To wait for it is part of the call's time."""
-        if not self._turns.acquire(timeout=max(0.0, end - time.monotonic())):
-            raise late(doing, f"{AT_ONCE} requests of ours were under way, and none ended in {self._timeout:g} s")
-        try:
-            yield
-        finally:
-            self._turns.release()
-
     def _passed(self, call: _Call, end: float) -> Any:
         """The answer, its body unread; asked a second time with a new pass, where the server no longer knows the first."""
         held = self._wallet.current()
         answer = self._sent(held, call, self._left(call.doing, end))
-        if answer.status != 401 or not self._wallet.renewed(held):
-            return answer
-        answer.close()
+        with ExitStack() as stack:
+            stack.callback(answer.close)
+            if answer.status != 401 or not self._wallet.renewed(held):
+                stack.pop_all()  # it is read by whoever asked
+                return answer
         return self._sent(self._wallet.current(), call, self._left(call.doing, end))
 
     def _left(self, doing: str, end: float) -> Any:

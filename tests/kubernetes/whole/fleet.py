@@ -158,9 +158,10 @@ class Fleet(Desk):
         """What stands of *step*'s failure at the end."""
         blocks = [block.splitlines() for block in re.split(r"\n\n", result.out)]
         lines = ((block, number, line) for block in blocks for number, line in enumerate(block))
-        begins = ((block, number) for block, number, line in lines if line.startswith(f"{step} failed on"))
-        block, number = next(begins, ([], 0))
-        return self.plain("\n".join(block[number:]))
+        head = re.compile(rf"( *[\d.]+s  )?(?={re.escape(step)} failed on)")
+        begins = [(block, number) for block, number, line in lines if head.match(line)]
+        block, number = begins[-1] if begins else ([], 0)
+        return self.plain(head.sub("", "\n".join(block[number:]), count=1))
 
     def said(self, result: Result) -> list[str]:
         """All of it, from a command that began no run."""

@@ -187,6 +187,7 @@ def test_a_port_of_the_nodes_that_somebody_else_has(fleet: Fleet) -> None:
     assert [line.replace(str(port), "PORT") for line in fleet.told(result, "api:deploy")] == [
         f"api:deploy {FAILED}: cannot deploy `api`: Service `api`: `spec.ports[0].nodePort` cannot be PORT: provided port is already allocated",
         "  spec.ports[0].nodePort: Invalid value: PORT: provided port is already allocated",
+        FIRST,
         "  fix: take another `node_port`, or let the cluster choose",
     ]
 
@@ -233,7 +234,7 @@ def test_a_namespace_that_is_being_removed(fleet: Fleet, going: str) -> None:
     assert [line.replace("PROJECT-old", "NS") for line in fleet.told(result, "api:deploy")] == [
         "api:deploy failed on kubernetes, attempt 3 of 3: cannot deploy `api`: namespace `NS` is being removed",
         (
-            '  the API server says: services "api" is forbidden: unable to create new content in namespace NS '
+            '  the API server says: deployments.apps "api" is forbidden: unable to create new content in namespace NS '
             "because it is being terminated"
         ),
         "  fix: wait until it is gone; if it never goes, something holds it: `kubectl get ns NS -o yaml`",
@@ -274,7 +275,7 @@ def test_what_a_policy_of_the_cluster_denies_is_told_and_changes_nothing(policed
     ]
     fix = "  fix: do as it says, or ask whoever runs `NS`"
     deploy, prepare = f"api:deploy {FAILED}: cannot deploy `api`: ", f"api:prepare {FAILED}: cannot prepare `api`: "
-    assert policed.told(first, "api:deploy") == [deploy + said[0], said[1], FIRST, fix]
+    assert policed.told(first, "api:deploy") == [deploy + said[0], said[1], fix]
     assert policed.told(later, "api:prepare") == [prepare + said[0], said[1], fix]
     assert (policed.made(), policed.names("api")) == before
 

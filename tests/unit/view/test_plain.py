@@ -88,6 +88,17 @@ def test_a_failure_and_what_follows_from_it_are_told_in_a_line_each_since_the_en
     ]
 
 
+def test_it_knows_whose_failure_it_told_last_and_whether_anything_was_told_since(story: Story) -> None:
+    plain, picture = Plain(), story.begin()
+    seen = []
+    for event in (story.badly("db:deploy"), story.moved("db:prepare", "waiting"), story.moved("api:deploy", "skipped")):
+        picture = fold(picture, event)
+        plain.lines(picture, event)
+        seen.append(plain.failed)
+
+    assert seen == ["db:deploy", "db:deploy", None]
+
+
 def test_a_step_that_is_tried_again_says_when_and_why(story: Story) -> None:
     problem = Problem(code="x", message="the registry did not answer")
     events: list[AnyEvent] = [

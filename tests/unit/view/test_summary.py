@@ -44,6 +44,24 @@ def test_a_bad_run_tells_each_failure_and_what_was_not_done_for_it(story: Story)
     )
 
 
+def test_a_failure_that_stands_right_above_is_gone_on_with_and_the_others_follow_whole(story: Story) -> None:
+    picture = folded(
+        story.begin(),
+        [
+            story.badly("db:prepare"),
+            story.badly("migrate:prepare", fix="push it"),
+            RunEnded(status="failed", **story.stamp()),
+        ],
+    )
+
+    assert summary(picture, above=StepId("migrate:prepare")).splitlines()[:4] == [
+        "  fix: push it",
+        "",
+        "db:prepare failed on docker, not tried again: the image does not exist",
+        "",
+    ]
+
+
 def test_what_was_cancelled_says_so(story: Story) -> None:
     picture = folded(
         story.begin(),

@@ -56,13 +56,13 @@ def ended(live: dict[Key, Any], how: str) -> dict[Key, Any]:
 # --- services
 
 
-def test_what_is_not_there_is_made_what_others_name_first() -> None:
+def test_what_is_not_there_is_made_what_pods_name_first_and_what_leads_to_them_last() -> None:
     found = wanted(ports=PORT, environment={"A": "1"}, secrets={"S": Secret("s")}, replicas=2)
 
     kinds = [line.split()[1] for line in decided(found, {})[1:]]
 
     assert decided(found, {})[0] == "create: not there"
-    assert kinds == ["ConfigMap", "Secret", "Service", "Deployment", "PodDisruptionBudget"]
+    assert kinds == ["ConfigMap", "Secret", "Deployment", "Service", "PodDisruptionBudget"]
 
 
 def test_what_nobody_may_look_at_is_taken_to_be_there() -> None:
@@ -327,7 +327,7 @@ def test_a_selector_of_somebody_else_and_a_service_without_an_address_are_fixed(
     changed(live, "Deployment", "api", spec={"selector": {"matchLabels": {"app": "api"}}})
     changed(live, "Service", "api", spec={"clusterIP": "None"})
 
-    assert decide(found, live).fixed == ("Service.spec.clusterIP", "Deployment.spec.selector")
+    assert decide(found, live).fixed == ("Deployment.spec.selector", "Service.spec.clusterIP")
     for each in live.values():
         each["metadata"]["deletionTimestamp"] = "2026-11-24T00:00:00Z"
     assert decide(found, live).fixed == ()

@@ -2,12 +2,13 @@
 """One asks for all who wait. No cluster."""
 
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
 
 from fleetflow_tasks.runtimes.base import Stopped
-from fleetflow_tasks.runtimes.kubernetes.together import Together
+from fleetflow_tasks.runtimes.kubernetes.together import Recent, Together
 from fleetflow_tasks.testing import eventually
 
 WITHIN = 30.0
@@ -27,7 +28,10 @@ class Question:
         return self._answer()
 
 
-def crowd(question: Question, together: Together[str], many: int) -> list[str]:
+Asked = Callable[[Callable[[], str], Callable[[], None] | None], str]
+
+
+def crowd(question: Question, together: Asked, many: int) -> list[str]:
     """What *many* threads hear that come while the question is on its way."""
     heard: list[str] = []
     waiting = threading.Semaphore(0)
@@ -52,7 +56,7 @@ def crowd(question: Question, together: Together[str], many: int) -> list[str]:
 def test_one_asks_for_all() -> None:
     question = Question(lambda: "yes")
 
-    assert crowd(question, Together(), 12) == ["yes"] * 12
+    assert crowd(question, Together[str](), 12) == ["yes"] * 12
 
     assert question.asked == 1
 
@@ -84,3 +88,24 @@ def test_who_is_wanted_elsewhere_does_not_wait() -> None:
     question.answered.set()
     first.join(WITHIN)
     assert question.asked == 1
+
+
+def test_an_answer_is_believed_until_it_is_too_old() -> None:
+    recent, asked = Recent[int](), list[int]()
+
+    def ask() -> int:
+        asked.append(len(asked) + 1)
+        return asked[-1]
+
+    before = time.monotonic()
+    assert (recent.taken, recent.since(before, ask), recent.since(before, ask)) == (None, 1, 1)
+    assert (recent.since(time.monotonic(), ask), recent.taken, asked) == (2, 2, [1, 2])
+
+
+def test_who_finds_an_answer_too_old_asks_once_for_all_who_do() -> None:
+    recent, question = Recent[str](), Question(lambda: "yes")
+    wanted = time.monotonic()
+
+    heard = crowd(question, lambda ask, pause: recent.since(wanted, ask, pause), 6)
+
+    assert (heard, question.asked) == (["yes"] * 6, 1)
