@@ -197,6 +197,29 @@ def test_a_version_that_fails_after_its_worker_was_lost_is_taken_back_by_the_nex
     assert stage.revisions("api") == ["scripted/never-listens:400ms", V1]
 
 
+def test_a_version_that_fails_is_taken_back_wherever_its_worker_was_lost(stage: Stage) -> None:
+    deployed(stage)
+    for stop_at in range(20):
+        stage.generation += 1
+        broken = service("api", NOTHING, environment={"TRY": str(stop_at)})
+        try:
+            stage.carry("api:deploy", broken, attempt=Trial(stage.generation, stop_at=stop_at))
+        except Stopped:
+            with pytest.raises(DeployError) as failure:
+                stage.carry("api:deploy", broken)
+            last_one = False
+        except DeployError as error:
+            failure, last_one = pytest.ExceptionInfo.from_exception(error), True
+        stage.generation += 1
+
+        assert "the version before goes on serving" in told(failure.value), f"stopped at checkpoint {stop_at}"
+        assert stage.serving("api") == {V1: 100}, f"stopped at checkpoint {stop_at}"
+        assert not stage.up(service("api", V1))["api:deploy"].text.startswith("replaced"), f"at checkpoint {stop_at}"
+        if last_one:
+            return
+    pytest.fail("one deployment asked for 20 checkpoints")
+
+
 def test_an_older_run_does_not_touch_what_a_newer_one_made(stage: Stage) -> None:
     stage.generation = 7
     deployed(stage)

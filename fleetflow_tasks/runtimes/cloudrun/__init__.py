@@ -15,16 +15,17 @@ the methods upon it.
 What is: `observe` looks at a region once for all steps of a run, `place` is where it looks.
 
 What to do: `decide` compares, pure, and chooses; `differences` names fields, `changes` shows it as a plan does. Then `work` carries
-it out: by `apply`, the only room that changes anything but for a policy; by `waiting`, which asks until it is done. Where a
-new version fails, `restore` puts the version before back, which `last` remembers. `prune` removes what is not needed any
-more, `words` says why we did not even try.
+it out: by `apply`, the only room that changes anything but for a policy; by `waiting`, which asks until it is done; by
+`callers`, who are let in and shut out. Where a new version fails, `restore` puts the version before back, which `last`
+remembers. `prune` removes what is not needed any more, `words` says why we did not even try.
 
 Who gets its requests, all of it pure: `shares` are what the API calls traffic, `canary` is a roll-out as the service itself
 remembers it, `traffic` decides. `trial` asks a revision before it gets any, with an `identity_token` where it checks its
 callers.
 
 How it went, most of it pure: `conditions` says whether a service serves, `causes` why it does not: a `diagnosis`, from
-`image_causes`, `container_causes` or `project_causes`. `explain` puts refusals into words. Both name the line of gcloud that
+`image_causes`, `container_causes` or `project_causes`. `explain` puts a refusal (`answer`) into words, with
+`denials`, those that somebody mends who grants rights. Both name the line of gcloud that
 mends it: `rights` is what we must be allowed, `grants` writes the line. `reading` reads the API's JSON for all of them.
 
 Jobs are `jobs`: `executions` knows whether one has run, so that none runs twice. `iam` lets callers in.

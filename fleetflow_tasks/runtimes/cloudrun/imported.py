@@ -8,6 +8,7 @@ not be carried over stands beside the service as a remark; state is no wish and 
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 
 from msgspec.structs import replace
 
@@ -80,10 +81,10 @@ def _runtime(where: Whereabouts) -> Iterator[Node | Remark]:
 
 
 def _services(group: Sequence[Found]) -> Iterator[Node]:
-    """By our own name for it, unless two have that."""
+    """By our own name for each, unless two have that; sorted."""
     taken = Counter(_name(each) for each in group)
-    for each in sorted(group, key=_name):
-        name = _name(each) if taken[_name(each)] == 1 else each.where.name
+    named = [(_name(each) if taken[_name(each)] == 1 else each.where.name, each) for each in group]
+    for name, each in sorted(named, key=itemgetter(0)):
         yield translated(each.body, each.kind, name, each.left)
 
 

@@ -22,7 +22,7 @@ from fleetflow_tasks.runtimes.cloudrun import grants, printed
 from fleetflow_tasks.runtimes.cloudrun.access import logs_endpoint
 from fleetflow_tasks.runtimes.cloudrun.client import CloudRunError
 from fleetflow_tasks.runtimes.cloudrun.credentials import Wallet
-from fleetflow_tasks.runtimes.cloudrun.explain import is_disabled
+from fleetflow_tasks.runtimes.cloudrun.denials import is_disabled
 from fleetflow_tasks.runtimes.cloudrun.form import Json
 from fleetflow_tasks.runtimes.cloudrun.settings import settings
 from fleetflow_tasks.runtimes.cloudrun.trouble import refused

@@ -51,7 +51,7 @@ class Restore:
 
     def shut_out(self, members: Sequence[str]) -> None:
         """They could call it before."""
-        self._shut_out = members
+        self._shut_out = self._shut_out or members
 
     def done(self) -> None:
         """There is nothing to be put back."""

@@ -19,6 +19,7 @@ from fleetflow_tasks.plan.model import ResolvedService
 from fleetflow_tasks.runtimes.base import Attempt, DeployError, Outcome, StaleError
 from fleetflow_tasks.runtimes.cloudrun import causes, explain, iam, printed, traffic, trial, words
 from fleetflow_tasks.runtimes.cloudrun.apply import TRIES, Hands
+from fleetflow_tasks.runtimes.cloudrun.callers import Callers
 from fleetflow_tasks.runtimes.cloudrun.canary import annotation, canary, serving, short
 from fleetflow_tasks.runtimes.cloudrun.client import CloudRunError, Operation
 from fleetflow_tasks.runtimes.cloudrun.conditions import served
@@ -62,7 +63,7 @@ class Work:
         self._token = secrets.token_hex(4)
         self._hands = Hands(here.client, attempt)
         self._restore = Restore(here, wanted.name, attempt, self._hands, self._guard)
-        self._by_policy = False
+        self._callers = Callers(here.client, wanted, attempt)
 
     def deployed(self) -> Outcome:
         """Raises DeployError, and `Stopped` as `attempt` does."""
@@ -76,7 +77,7 @@ class Work:
             ready = self._ready(operation)
             ready, note = self._served(ready, decision)
             self._restore.done()  # the new version serves: that its callers are kept out is no reason to take it back
-            self._opened(ready)
+            self._callers.let_in(ready)
         except StaleError:
             raise
         except DeployError as error:
@@ -87,7 +88,7 @@ class Work:
     def _unchanged(self, found: Json) -> Outcome:
         """Its callers are in its policy, which anybody may have changed since."""
         self._restore.done()
-        opened = self._opened(found)
+        opened = self._callers.let_in(found)
         return Outcome(changed=opened, text="let its callers in" if opened else "unchanged", facts=_facts(found))
 
     # --- what is decided and sent
@@ -139,9 +140,8 @@ class Work:
         try:
             return self._put(found, decision)
         except CloudRunError as error:
-            if self._by_policy or not self._wanted.public or not iam.refuses_unchecked(error):
+            if not self._callers.refused(error):
                 raise
-            self._by_policy = True
             return self._put(found, decision)
 
     def _put(self, found: Json | None, decision: Decision) -> Operation | None:
@@ -152,30 +152,18 @@ class Work:
         return self._hands.update(self._wanted.name, body, text(found, "etag"))
 
     def _body(self, found: Json | None, decision: Decision) -> Json:
-        body = marked(self._wanted, self._here.mark(self._attempt), invokers=self._closed(found))
-        body = iam.checked(body) if self._by_policy else body
+        body = marked(self._wanted, self._here.mark(self._attempt), invokers=self._kept_in(found))
+        body = iam.checked(body) if self._callers.by_policy else body
         body = renewed(body, self._token) if decision.anew else body
         before = last(found)
         notes = before.mark if before is not None else {}
         return traffic.first({**body, "annotations": {**body["annotations"], **notes}}, decision.way, found)
 
-    # --- who may call it
-
-    def _closed(self, found: Json | None) -> tuple[str, ...]:
-        """Whom we let in and is not wanted any more is shut out; the others that are ours to let in."""
-        members, before = iam.wanted(self._wanted, by_policy=self._by_policy), iam.remembered(found)
-        gone = sorted(set(before) - set(members))
-        if found is None:
-            return members
-        policy = iam.policy(self._client, self._wanted.name, members, before)
-        if gone and iam.let_in(self._client, self._wanted.name, (), gone, self._attempt):
-            self._restore.shut_out(gone)
-        return iam.ours(policy, members, before) if policy is not None else members
-
-    def _opened(self, found: Json) -> bool:
-        by_policy = self._by_policy or iam.EVERYBODY in iam.remembered(found)
-        members = iam.wanted(self._wanted, by_policy=by_policy)
-        return bool(members) and iam.let_in(self._client, self._wanted.name, members, (), self._attempt)
+    def _kept_in(self, found: Json | None) -> tuple[str, ...]:
+        """The callers that are noted with this update."""
+        noted, gone = self._callers.shut_out(found)
+        self._restore.shut_out(gone)
+        return noted
 
     # --- what comes of it
 

@@ -10,7 +10,7 @@ are how things are written; `kinds` is the closed table of what we make and read
 
 What is: `observe` looks at a stage once for all of its steps, `place` is where it looks. `objects` reads the API's JSON,
 with `events`, `podstate` and `amounts`. `store` keeps what is known of a namespace, `listening` hears of one kind in it,
-`watches` shares that among all steps, and `together` one question among all who ask it.
+`watches` shares that among all steps.
 
 What to do, pure: `decide` compares and chooses; `differences` names fields, `contents` the variables behind them, with
 `merging`, the API's rules; `managed` knows whose a field is, `before` the version that was there. `changes` shows it as a

@@ -14,7 +14,7 @@ from typing import Any
 
 from fleetflow_tasks.config.model import Data
 from fleetflow_tasks.errors import Problem, UnavailableError
-from fleetflow_tasks.runtimes.kubernetes.together import Together
+from fleetflow_tasks.runtimes.together import Together
 
 REREAD = 60.0  # seconds that a token from a file is taken for good; the kubelet renews it long before it ends
 EARLY = 10.0  # seconds before its end that a pass is no longer used: a request takes its time, and clocks differ

@@ -11,7 +11,7 @@ import hashlib
 
 from fleetflow_tasks.runtimes.kubernetes.client import Client, KubernetesError
 from fleetflow_tasks.runtimes.kubernetes.kinds import NAMESPACE
-from fleetflow_tasks.runtimes.kubernetes.together import Together
+from fleetflow_tasks.runtimes.together import Together
 
 _OLDEST = "kube-system"  # made by the API server itself, and never removed
 

@@ -19,7 +19,7 @@ from fleetflow_tasks.runtimes.kubernetes.kinds import Kind, named
 from fleetflow_tasks.runtimes.kubernetes.manifests import Json
 from fleetflow_tasks.runtimes.kubernetes.objects import items
 from fleetflow_tasks.runtimes.kubernetes.observe import FRESH, NAMED_BY_CONTENT, Key, key, mark
-from fleetflow_tasks.runtimes.kubernetes.together import Pause, Recent
+from fleetflow_tasks.runtimes.together import Pause, Recent
 
 Names = Mapping[Key, Json]
 

@@ -19,9 +19,9 @@ from fleetflow_tasks.runtimes.kubernetes.events import TELLING
 from fleetflow_tasks.runtimes.kubernetes.kinds import EVENT, Kind
 from fleetflow_tasks.runtimes.kubernetes.lines import Watching
 from fleetflow_tasks.runtimes.kubernetes.store import Changes, Store
-from fleetflow_tasks.runtimes.kubernetes.together import SLICE, Pause
 from fleetflow_tasks.runtimes.kubernetes.trouble import KubernetesError, broken, slow
 from fleetflow_tasks.runtimes.labels import SLASHED
+from fleetflow_tasks.runtimes.together import SLICE, Pause
 
 SHORTEST, LONGEST = 0.1, 2.0  # seconds between two tries to reach a server that does not answer
 SETTLING = 10.0  # seconds for which a refusal in the middle may be that of a server which has just been started

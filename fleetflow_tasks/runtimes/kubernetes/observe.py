@@ -24,8 +24,8 @@ from fleetflow_tasks.runtimes.kubernetes.client import Client, KubernetesError
 from fleetflow_tasks.runtimes.kubernetes.desired import Json
 from fleetflow_tasks.runtimes.kubernetes.kinds import CONFIG_MAP, MADE, SECRET, Kind
 from fleetflow_tasks.runtimes.kubernetes.objects import light
-from fleetflow_tasks.runtimes.kubernetes.together import Pause, Recent
 from fleetflow_tasks.runtimes.labels import SLASHED, Mark, read, written
+from fleetflow_tasks.runtimes.together import Pause, Recent
 
 Key = tuple[str, str]  # an object's kind and name, as a manifest says them
 Objects = Mapping[Key, Json]

@@ -13,9 +13,9 @@ from fleetflow_tasks.runtimes.kubernetes.inway import Names, Taken
 from fleetflow_tasks.runtimes.kubernetes.kinds import Kind
 from fleetflow_tasks.runtimes.kubernetes.observe import FRESH, Snapshot, Snapshots, snapshot
 from fleetflow_tasks.runtimes.kubernetes.settings import settings
-from fleetflow_tasks.runtimes.kubernetes.together import Pause, Together
 from fleetflow_tasks.runtimes.kubernetes.watches import Watches
 from fleetflow_tasks.runtimes.labels import Mark
+from fleetflow_tasks.runtimes.together import Pause, Together
 
 Stamp = tuple[tuple[int, int] | None, ...]
 

@@ -15,7 +15,7 @@ from fleetflow_tasks.runtimes.kubernetes.client import Client, Json
 from fleetflow_tasks.runtimes.kubernetes.kinds import EVENT, Kind
 from fleetflow_tasks.runtimes.kubernetes.listening import Stream
 from fleetflow_tasks.runtimes.kubernetes.store import Changes, Key, key
-from fleetflow_tasks.runtimes.kubernetes.together import Pause
+from fleetflow_tasks.runtimes.together import Pause
 
 IDLE = 30.0  # seconds that a watch outlives the last step that used it: the next step of the run comes soon
 FIRST = 20.0  # seconds for the first list of a kind

@@ -59,11 +59,11 @@ class Accounts:
         self.add(OWNER, "roles/owner")
 
     def add(self, email: str, *held: str, acts_as: frozenset[str] | None = None) -> Account:
-        """held: roles and single permissions."""
+        """held: roles and single permissions. One that is there keeps its key, and holds these alone from now on."""
         permissions(*held)
-        account = Account(email=email, held=frozenset(held), acts_as=acts_as)
         with self._lock:
-            self._accounts[email] = account
+            account = self._accounts.setdefault(email, Account(email=email))
+        account.held, account.acts_as, account.enabled = frozenset(held), acts_as, True
         return account
 
     def __getitem__(self, email: str) -> Account:
@@ -133,5 +133,5 @@ class Accounts:
             account = self._accounts[str(claims["iss"])]
             account.key.check(assertion)
         except (KeyError, ValueError) as error:
-            raise Refused("INVALID_ARGUMENT", "invalid_grant: Invalid JWT Signature.") from error
+            raise Refused("INVALID_ARGUMENT", "Invalid JWT Signature.") from error
         return claims

@@ -13,7 +13,9 @@ from .refused import Refused
 
 Fits = Callable[[Mapping[str, Any]], bool]
 
-_TOKEN = re.compile(r'\s*(?:([()])|(!=|>=|<=|=~|!~|[=<>:])|("(?:[^"\\]|\\.)*")|([^\s()=<>:!"]+(?:\."[^"]*")*))')
+_TOKEN = re.compile(
+    r'\s*(?:([()])|(!=|>=|<=|=~|!~|[=<>:])|("(?:[^"\\]|\\.)*")|([^\s()=<>:!".]+(?:\.(?:"[^"]*"|[^\s()=<>:!".]+))*))'
+)
 _LEVELS = ("DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY")
 
 

@@ -93,7 +93,7 @@ def run(state: State, caller: Account, request: Json) -> Json:
     if job.broken is not None:  # guess: code; the text is the job's own
         raise Refused("FAILED_PRECONDITION", f"Job '{last(request['name'])}' is not ready. {job.broken.message}")
     if request.get("validateOnly"):
-        return tried("Job", job.body)
+        return tried("Execution", {"job": job.body["name"], **wanted})
     execution = running.begun(state, job, f"{last(request['name'])}-{chance(5)}", wanted, caller)
     operation = state.begin(execution.body["name"], "Execution", lambda: shown(execution.body))
     execution.waiting.append(operation)

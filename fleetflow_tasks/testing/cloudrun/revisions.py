@@ -125,6 +125,8 @@ _KINDS = ("Ready", "ContainerHealthy", "ContainerReady", "ResourcesAvailable")
 
 def _begin(state: State, service: ServiceState, revision: RevisionState) -> None:
     name = revision.body["name"]
+    if state.services.get(service.body["name"]) is not service:
+        return
     broken = state.world.objection(revision.body, name, "Revision")
     if broken is not None:
         _broken(state, service, revision, broken)
@@ -134,8 +136,9 @@ def _begin(state: State, service: ServiceState, revision: RevisionState) -> None
 
 
 def _look(state: State, service: ServiceState, revision: RevisionState) -> None:
-    if revision.started is None or state.services.get(service.body["name"]) is not service:
+    if state.services.get(service.body["name"]) is not service:
         return
+    assert revision.started is not None
     match revision.started.look():
         case Starting() as phase:
             state.agenda.after(phase.again, lambda: _look(state, service, revision))

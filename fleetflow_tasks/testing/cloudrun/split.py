@@ -51,10 +51,6 @@ def named(traffic: list[Json]) -> list[str]:
     return list(dict.fromkeys(target["revision"] for target in traffic if target.get("revision")))
 
 
-def follows_latest(traffic: list[Json]) -> bool:
-    return not traffic or any(target.get("type") == LATEST for target in traffic)
-
-
 def statuses(traffic: list[Json], url: Callable[[str], str]) -> list[Json]:
     """`Service.traffic_statuses`. url: of a tag."""
     targets = traffic or [{"type": LATEST, "percent": 100}]

@@ -168,7 +168,12 @@ def test_tasks_run_as_many_at_once_as_may_be(cloud: Cloud) -> None:
         seen.append(counts(execution(cloud)))
         cloud.clock.advance(5)
 
-    assert seen == ["running=2 task=5", "running=2 succeeded=2 task=5", "running=1 succeeded=4 task=5", "succeeded=5 task=5"]
+    assert seen == [
+        "running=2 task=5",
+        "running=2 succeeded=2 task=5",
+        "running=1 succeeded=4 task=5",
+        "succeeded=5 task=5",
+    ]
 
 
 def test_the_first_task_that_fails_for_good_cancels_the_others(cloud: Cloud) -> None:
@@ -221,7 +226,11 @@ def test_an_image_that_is_not_there_fails_the_job(cloud: Cloud) -> None:
 
 def test_a_run_may_do_otherwise_than_its_job(cloud: Cloud) -> None:
     make(cloud)
-    said = {"taskCount": 2, "timeout": "7s", "containerOverrides": [{"args": ["--all"], "env": [{"name": "A", "value": "1"}]}]}
+    said = {
+        "taskCount": 2,
+        "timeout": "7s",
+        "containerOverrides": [{"args": ["--all"], "env": [{"name": "A", "value": "1"}]}],
+    }
 
     cloud.over(cloud.client.run_job(cloud.job, overrides=said))
 
@@ -249,7 +258,9 @@ def test_executions_and_tasks_of_all_jobs_are_listed_with_a_dash(cloud: Cloud, s
     name = execution(cloud)["name"]
 
     executions = stock.executions.list_executions(parent=f"{PARENT}/jobs/-", metadata=stock.metadata, retry=None)
-    listed = stock.tasks.list_tasks(parent=f"{PARENT}/jobs/{cloud.id}/executions/-", metadata=stock.metadata, retry=None)
+    listed = stock.tasks.list_tasks(
+        parent=f"{PARENT}/jobs/{cloud.id}/executions/-", metadata=stock.metadata, retry=None
+    )
     task = stock.tasks.get_task(name=f"{name}/tasks/{cloud.id}-abc-task1", metadata=stock.metadata, retry=None)
     stock.executions.delete_execution(name=name, metadata=stock.metadata, retry=None)
 
@@ -265,8 +276,14 @@ def test_executions_and_tasks_of_all_jobs_are_listed_with_a_dash(cloud: Cloud, s
         ({"template": {}}, "1 to 10 containers"),
         ({"template": template(WELL, retries=11)}, "maxRetries: must be between 0 and 10."),
         ({"template": template(WELL, taskCount=10_001)}, "taskCount: must be between 1 and 10000."),
-        ({"template": {"template": {"containers": [{"image": WELL}], "timeout": "700000s"}}}, "timeout: must be between"),
-        ({"template": {"template": {"containers": [{"image": WELL, "env": [{"name": "CLOUD_RUN_JOB"}]}]}}}, "CLOUD_RUN_JOB"),
+        (
+            {"template": {"template": {"containers": [{"image": WELL}], "timeout": "700000s"}}},
+            "timeout: must be between",
+        ),
+        (
+            {"template": {"template": {"containers": [{"image": WELL, "env": [{"name": "CLOUD_RUN_JOB"}]}]}}},
+            "CLOUD_RUN_JOB",
+        ),
         ({"template": template(WELL), "labels": {"a.b": "c"}}, "labels"),
     ],
 )
@@ -276,3 +293,46 @@ def test_a_job_that_cannot_be_is_refused(cloud: Cloud, body: dict[str, Any], ans
 
     assert error.value.code == "INVALID_ARGUMENT"
     assert answer in error.value.answer
+
+
+def test_a_job_is_tried_changed_and_held_to_its_etag(cloud: Cloud) -> None:
+    body = {"name": cloud.job, "template": template(WELL)}
+    tried = cloud.client.create_job(PARENT, cloud.id, body, validate_only=True)
+    there = cloud.client.job(cloud.job)
+    make(cloud)
+    job = cloud.client.job(cloud.job)
+    cloud.over(cloud.client.update_job({**body, "labels": {"colour": "blue"}}, etag=(job or {})["etag"]))
+    retried = cloud.client.update_job(body, validate_only=True)
+
+    assert (tried.done, there, retried.done) == (True, None, True)
+    assert (cloud.client.job(cloud.job) or {})["labels"] == {"colour": "blue"}
+    assert cloud.id in [each["name"].rpartition("/")[2] for each in cloud.client.jobs(PARENT)]
+    with pytest.raises(CloudRunError, match="Conflict"):
+        cloud.client.update_job(body, etag=(job or {})["etag"])
+    with pytest.raises(CloudRunError, match="already exists"):
+        cloud.client.create_job(PARENT, cloud.id, body)
+
+
+def test_what_is_only_tried_is_not_done(cloud: Cloud, stock: Stock) -> None:
+    make(cloud, "scripted/hangs", token="abc")
+    cloud.clock.advance(1)
+    name = execution(cloud)["name"]
+    again: dict[str, Any] = {"metadata": stock.metadata, "retry": None}
+
+    cancel = stock.executions.cancel_execution({"name": name, "validate_only": True}, **again)
+    delete = stock.executions.delete_execution({"name": name, "validate_only": True}, **again)
+    run = cloud.client.line.ask("RunJob", cloud.job, {"name": cloud.job, "validateOnly": True})
+    gone = cloud.client.line.ask("DeleteJob", cloud.job, {"name": cloud.job, "validateOnly": True})
+
+    assert [cancel.operation.done, delete.operation.done, run["done"], gone["done"]] == [True] * 4
+    assert counts(execution(cloud)) == "running=1 task=1"
+    assert len(cloud.client.executions(cloud.job)) == 1
+
+
+def test_a_deleted_job_stops_what_runs(cloud: Cloud) -> None:
+    operation = make(cloud, "scripted/hangs", token="abc")
+    cloud.clock.advance(1)
+
+    cloud.over(cloud.client.delete_job(cloud.job))
+
+    assert cloud.now(operation).done

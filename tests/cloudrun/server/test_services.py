@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A service from its creation to its end, as the documentation of `Service` tells it."""
 
+from typing import Any
+
 import pytest
+from google.longrunning.operations_pb2 import Operation
 
 from fleetflow_tasks.runtimes.cloudrun.client import CloudRunError
 
@@ -152,7 +155,7 @@ def test_services_are_listed_by_pages_the_newest_first(cloud: Cloud) -> None:
         cloud.clock.advance(1)
     asked = {"parent": parent, "pageSize": 2, "pageToken": ""}
 
-    pages = []
+    pages: list[list[str]] = []
     while not pages or asked["pageToken"]:
         page = cloud.client.line.ask("ListServices", parent, asked)
         pages.append([each["name"].rpartition("/")[2] for each in page["services"]])
@@ -221,19 +224,34 @@ def test_more_services_than_a_region_takes_are_refused(cloud: Cloud) -> None:
     assert error.value.code == "RESOURCE_EXHAUSTED"
 
 
+def waited(stock: Stock, name: str, **timeout: int) -> Any:
+    """google-cloud-run hands the answer on as it came: as bytes."""
+    request = {"name": name, "timeout": timeout}
+    return Operation.FromString(stock.services.wait_operation(request, metadata=stock.metadata, retry=None))
+
+
 def test_operations_are_listed_waited_for_and_forgotten(cloud: Cloud, stock: Stock) -> None:
     name, services = cloud.create("scripted/ready").name, stock.services
 
     listed = services.list_operations({"name": PARENT, "page_size": 1000}, metadata=stock.metadata, retry=None)
-    waited = services.wait_operation({"name": name, "timeout": {"seconds": 5}}, metadata=stock.metadata, retry=None)
+    ended = waited(stock, name, seconds=5)
     services.delete_operation({"name": name}, metadata=stock.metadata, retry=None)
 
     assert name in [each.name for each in listed.operations]
-    assert (waited.name, waited.done) == (name, True)
+    assert (ended.name, ended.done) == (name, True)
     assert cloud.client.operation(name) is None
 
 
 def test_who_waits_no_longer_is_told_how_it_is(cloud: Cloud, stock: Stock) -> None:
-    request = {"name": cloud.create().name, "timeout": {"nanos": 1}}
+    assert not waited(stock, cloud.create().name, nanos=1).done
 
-    assert not stock.services.wait_operation(request, metadata=stock.metadata, retry=None).done
+
+def test_a_service_that_goes_before_it_came_starts_nothing(cloud: Cloud) -> None:
+    cloud.server.world.pace.begin = 5
+    created = cloud.create()
+    deleted = cloud.over(cloud.client.delete_service(cloud.service))
+
+    assert (deleted.done, cloud.now(created).done) == (True, True)
+    assert [
+        line for line in cloud.server.state.lines if line["resource"]["labels"].get("service_name") == cloud.id
+    ] == []

@@ -125,7 +125,7 @@ def test_a_refusal_without_any_permission_is_told_with_the_usual_role() -> None:
 
     assert found.message == f"cannot deploy `api`: `{DEPLOYER}` has no right to it in project `shop-prd`"
     assert "grant `roles/run.developer`" in found.fix
-    assert "`our account`" not in told("PERMISSION_DENIED", "no", account="").message
+    assert ": our account has no right" in told("PERMISSION_DENIED", "no", account="").message
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_an_agent_that_may_not_run_as_the_account_is_told() -> None:
 
     assert found.message == f"cannot deploy `api`: `{AGENT}` may not run containers as `web@p.iam.gserviceaccount.com`"
     assert found.fix == "give it `roles/run.serviceAgent` in project `shop-prd`"
-    assert "`Cloud Run's service agent`" in told("PERMISSION_DENIED", answer.replace(AGENT, "it")).message
+    assert ": Cloud Run's service agent may" in told("PERMISSION_DENIED", answer.replace(AGENT, "it")).message
 
 
 def test_an_image_that_may_not_be_read_is_told_at_its_line() -> None:
@@ -173,7 +173,7 @@ def test_an_image_that_may_not_be_read_is_told_at_its_line() -> None:
     assert found.message == f"cannot deploy `api`: `{DEPLOYER}` may not read the image `{API.image}`"
     assert "add-iam-policy-binding shop --location=europe --project=p" in found.fix
     stages = problem_of(error("PERMISSION_DENIED", "User does not have access to image"), plan(API), None, "do it")
-    assert stages.message == "cannot do it: `our account` may not read the image ``"
+    assert stages.message == "cannot do it: our account may not read the image ``"
 
 
 def test_a_project_or_region_that_does_not_exist_is_told_as_that() -> None:

@@ -203,7 +203,7 @@ def test_a_stage_that_says_everything_comes_back_as_it_was() -> None:
 
 
 @given(PLANS)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 def test_any_plan_comes_back_as_it_was_from_either_form(first: Plan) -> None:
     assert [problem.message for problem in check(first) if problem.severity == "error"] == []
 

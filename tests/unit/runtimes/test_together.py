@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from fleetflow_tasks.runtimes.base import Stopped
-from fleetflow_tasks.runtimes.kubernetes.together import Recent, Together
+from fleetflow_tasks.runtimes.together import Recent, Together
 from fleetflow_tasks.testing import eventually
 
 WITHIN = 30.0
