@@ -54,6 +54,7 @@ fix: ## format, and mend what ruff can mend
 bench: ## measure beside Docker Compose, kubectl, Helm and Celery's canvas, and many runs at once; QUICK=1 for a short one
 	@scripts/run $(BIN)/python bench/docker.py $(if $(QUICK),--quick)
 	@scripts/run --cluster plane $(BIN)/python bench/kubernetes.py $(if $(QUICK),--quick)
+	@$(BIN)/python bench/cloudrun.py $(if $(QUICK),--quick)
 	@$(BIN)/python bench/engine.py $(if $(QUICK),--quick)
 	@$(BIN)/python bench/fleet.py $(if $(QUICK),--quick)
 

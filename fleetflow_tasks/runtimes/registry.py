@@ -62,12 +62,11 @@ class Importer(Protocol):
 
 
 def importer(name: RuntimeName) -> Importer:
-    """Raises PlanError for a platform that nothing is imported from."""
+    """Raises PlanError for a platform that nothing is imported from, UnavailableError where its extra is missing."""
     where = IMPORTERS.get(name)
     if where is None:
         raise PlanError(_no_importer(name))
-    module, _, attribute = where.partition(":")
-    return cast(Importer, getattr(import_module(module), attribute))
+    return cast(Importer, _found(name, where))
 
 
 def blocks() -> Blocks:
@@ -96,16 +95,20 @@ def find(name: RuntimeName, *, others: Installed = installed) -> Callable[[Envir
 
 
 def _loaded(name: str, where: str, package: str = "fleetflow") -> Callable[[Environ], object]:
+    kind = _found(name, where, package)
+    for lack in _lacks(kind):
+        raise UnavailableError(_unfit(name, package, lack))
+    return cast(Callable[[Environ], object], kind)
+
+
+def _found(name: str, where: str, package: str = "fleetflow") -> object:
     module, _, attribute = where.partition(":")
     try:
-        kind = getattr(import_module(module), attribute)
+        return getattr(import_module(module), attribute)
     except ModuleNotFoundError as missing:
         raise UnavailableError(_not_installed(name, package, missing)) from missing
     except AttributeError as missing:
         raise UnavailableError(_unfit(name, package, f"it has no `{where}`")) from missing
-    for lack in _lacks(kind):
-        raise UnavailableError(_unfit(name, package, lack))
-    return cast(Callable[[Environ], object], kind)
 
 
 def _schema(name: RuntimeName, others: Installed) -> tuple[Row, ...]:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fleetflow_tasks.runtimes import kubernetes
+from fleetflow_tasks.runtimes import cloudrun, kubernetes
 
-ROOMS = {"kubernetes": kubernetes}
+ROOMS = {"cloudrun": cloudrun, "kubernetes": kubernetes}
 
 
 @pytest.mark.parametrize("room", ROOMS)

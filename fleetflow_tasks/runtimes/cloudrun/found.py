@@ -9,6 +9,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import yaml
+
 from fleetflow_tasks.config.model import Data
 from fleetflow_tasks.errors import ConfigError, Problem
 from fleetflow_tasks.runtimes import labels
@@ -52,14 +54,14 @@ def read(text: str, source: str) -> list[Found]:
 def _parsed(text: str, source: str) -> object:
     try:
         return json.loads(text)
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise ConfigError(_problem("import-deep", f"{source} is nested too deep")) from error
+    except ValueError as error:
         return _yaml(text, source, error)
 
 
 def _yaml(text: str, source: str, no_json: Exception) -> object:
     """As JSON would have it. An alias is refused: what it stands for can be larger than any memory."""
-    import yaml  # who reads JSON does not need it
-
     try:
         if any(isinstance(each, yaml.AliasToken) for each in yaml.scan(text)):
             raise ConfigError(_problem("import-alias", f"{source} holds a YAML alias, which is not read"))

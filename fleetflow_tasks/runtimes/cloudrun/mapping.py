@@ -131,8 +131,8 @@ class Each(Data, frozen=True, kw_only=True):
 
 
 class Present(Data, frozen=True, kw_only=True):
-    """An object that says something by being there, though it may be empty (`emptyDir: {}`). always: what stands in it
-    in the other form."""
+    """An object that says something by being there, though it may be empty (`emptyDir: {}`); stands before the rules for
+    what is in it. always: what stands in it in the other form."""
 
     v2: Path
     v1: Path
@@ -164,14 +164,11 @@ def put_if(target: Written, path: Path, value: object) -> None:
 
 
 def put(target: Written, path: Path, value: object) -> None:
-    """Into *target*, with the objects around it. What is there already stays, where both are objects."""
+    """Into *target*, with the objects around it."""
     *outer, name = path
     for each in outer:
         target = target.setdefault(each, {})
-    if isinstance(value, dict) and isinstance(target.get(name), dict):
-        target[name].update(value)
-    else:
-        target[name] = value
+    target[name] = value
 
 
 def there(rules: Iterable[Rule], source: Reading) -> Written:

@@ -243,6 +243,7 @@ def test_bounds_are_said_of_the_service(
         ({"livenessProbe": {"grpc": {}}}, 'liveness grpc=""'),
         ({"startupProbe": {"tcpSocket": {}, "initialDelaySeconds": 3}}, "startup tcp=#true delay=3"),
         ({"ports": [{"name": "h2c", "containerPort": 9}]}, 'protocol "h2c"'),
+        ({"ports": [{"name": "h2c"}]}, 'protocol "h2c"'),
     ],
 )
 def test_what_a_container_says_is_said(container: dict[str, Any], said: str) -> None:
@@ -379,6 +380,7 @@ def test_a_volume_at_no_place_or_at_two_is_told() -> None:
     ("fields", "left"),
     [
         ({"ingress": "INGRESS_TRAFFIC_NONE"}, 'ingress = "INGRESS_TRAFFIC_NONE"'),
+        ({"template": {"timeout": "soon"}}, 'template.timeout = "soon"'),
         ({"launchStage": "BETA"}, 'launchStage = "BETA"'),
         ({"annotations": {"a": 1}}, 'annotations = {"a": 1}'),
         (
@@ -473,7 +475,7 @@ def test_what_yaml_understands_beyond_json_is_told_as_a_text() -> None:
             '{"name": "a", "template": {"a": [1, "\\u0000"]}}',
             "x.json holds a character that KDL cannot: NUL, or half of a surrogate pair",
         ),
-        ("[" * 100_000, "x.json is neither JSON nor YAML"),
+        ("[" * 100_000, "x.json is nested too deep"),
         ("a: b: c", "x.json is neither JSON nor YAML"),
         ("{2026-11-24: 1}", "x.json is neither JSON nor YAML"),
         ("a: &a [1]\nb: *a", "x.json holds a YAML alias, which is not read"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fleetflow_tasks.config.load import load
 from fleetflow_tasks.runtimes.cloudrun.as_kdl import Node, Remark, block, kdl, node, switch
 
-TEXTS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=20)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 
 
 def test_a_document_is_nodes_with_their_blocks_and_remarks() -> None:
