@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from fleetflow_tasks.runtimes import cloudrun, kubernetes
+from fleetflow_tasks.testing import cloudrun as played
 
-ROOMS = {"cloudrun": cloudrun, "kubernetes": kubernetes}
+ROOMS = {"cloudrun": cloudrun, "kubernetes": kubernetes, "testing/cloudrun": played}
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -22,6 +22,7 @@ from fleetflow_tasks.runtimes.cloudrun.names import mark
 from fleetflow_tasks.runtimes.cloudrun.spelling import texts_by_name
 
 _LISTS = ("items", "services", "jobs")  # of an answer that lists: v1's, v2's
+_COMMENT = "//"  # where `flow render` marks a file as its own, since JSON knows no comments
 _FIX = (
     "give it what `gcloud run services describe NAME --format=json` prints, or `gcloud run services list --format=json`"
 )
@@ -121,7 +122,8 @@ def _found(value: Any) -> Found:
     return _of(value, _kind(value) or "service")
 
 
-def _of(body: Json, kind: Kind, left: tuple[Left, ...] = ()) -> Found:
+def _of(said: Json, kind: Kind, left: tuple[Left, ...] = ()) -> Found:
+    body = {name: value for name, value in said.items() if name != _COMMENT}
     return Found(body=body, kind=kind, where=place(body["name"]), mark=_mark(body), left=left)
 
 

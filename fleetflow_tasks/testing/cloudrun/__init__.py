@@ -26,8 +26,8 @@ permission, quota, function, trace · `accounts`, `jwt`, `roles` who may what ·
 `state` what is remembered · `clock` when things happen · `world` the Google project around it · `runner` the seam behind which
 containers live · `scripted` those that are only played
 
-`live` a server whose URLs answer · `real` runs images that a Docker Engine has, with `containers`, `startup` probes, `wanted` (what a
-template says) · `front` URLs and proxy, `routing` where a request goes and who may send it, `scaling` instances, `played` those
+`__main__` for people · `live` a server whose URLs answer · `real` runs images that a Docker Engine has, with `containers`,
+`startup` probes, `wanted` (what a template says) · `front` URLs and proxy, `routing` where a request goes and who may send it, `scaling` instances, `played` those
 without a container
 """
 

@@ -437,6 +437,10 @@ def test_an_answer_of_v2_is_read() -> None:
     assert told(*[{"services": [service()]}, {"jobs": [job()]}]) == told(service(), job())
 
 
+def test_the_mark_of_a_rendered_file_says_nothing_of_the_service() -> None:
+    assert told({"//": "made by `flow render`", **service()}) == told(service())
+
+
 def test_what_yaml_understands_beyond_json_is_told_as_a_text() -> None:
     text = f"name: {API}\ninvokerIamDisabled: true\nsince: 2026-11-24\n1: 2\ntemplate: {{containers: [{{image: a}}]}}\n"
 
