@@ -24,8 +24,9 @@ def command(request: api.Request, output: str | None, show_secrets: bool, as_jso
     """Print what would be sent to the platform, and send nothing.
 
     On Kubernetes: manifests that kubectl takes, `flow render stg --show-secrets | kubectl apply -f -`. On Docker: the
-    Engine's own requests. With -o one file per service, for review in git or for `kubectl apply -f DIR`. Masked secrets
-    are for reading: applied, they would be the services' secrets.
+    Engine's own requests. On Cloud Run: the YAML that `gcloud run services replace` takes, with -o the API's JSON beside
+    it. With -o one file per service, for review in git or for `kubectl apply -f DIR`. Masked secrets are for reading:
+    applied, they would be the services' secrets.
     """
     from fleetflow_tasks.view import rendered
 

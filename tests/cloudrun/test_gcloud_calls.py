@@ -37,7 +37,7 @@ def asked(server: Server, method: str, path: str, body: object = None, *, host: 
         ({"kind": "Revision"}, "The kind 'Revision' is not expected here."),
         (
             {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "spec": {"other": 1}},
-            'Not supported: spec: {"other": 1}',
+            "Not supported: spec.other: 1",
         ),
     ],
 )
