@@ -16,7 +16,7 @@ from fleetflow_tasks.api.origin import actor, origin
 from fleetflow_tasks.api.promoting import Promotion, promotion
 from fleetflow_tasks.api.reading import Planned, changes, logs, plan, stages, status, teardown_plan
 from fleetflow_tasks.api.rendering import rendered, written
-from fleetflow_tasks.api.repeating import retried, rolled_back, version_before
+from fleetflow_tasks.api.repeating import retried, rolled_back, rolled_back_here, version_before
 from fleetflow_tasks.api.request import Request
 from fleetflow_tasks.api.running import followed, is_held, submitted, up, work
 from fleetflow_tasks.api.telling import queue, runs, shown
@@ -50,6 +50,7 @@ __all__ = [
     "rendered",
     "retried",
     "rolled_back",
+    "rolled_back_here",
     "runs",
     "shift",
     "shown",

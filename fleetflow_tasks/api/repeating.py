@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from fleetflow_tasks.api.connected import opened, settings_of
-from fleetflow_tasks.api.following import KNOWN_RUNS, Following, which
+from fleetflow_tasks.api.connected import Say, opened, settings_of
+from fleetflow_tasks.api.following import KNOWN_RUNS, Follow, Following, which
 from fleetflow_tasks.api.leave import allowed, at_once
 from fleetflow_tasks.api.origin import actor, again
 from fleetflow_tasks.api.request import Request
-from fleetflow_tasks.api.running import handed, superseded
+from fleetflow_tasks.api.running import handed, superseded, up
 from fleetflow_tasks.config.model import ProjectName, StageName
 from fleetflow_tasks.config.nearest import suggestion
 from fleetflow_tasks.errors import Problem, RefusedError
-from fleetflow_tasks.plan.codec import Keys, content_hash
+from fleetflow_tasks.plan.codec import Keys, content_hash, readable
 from fleetflow_tasks.plan.compare import compare
 from fleetflow_tasks.plan.leave import without
 from fleetflow_tasks.plan.model import Plan
@@ -106,6 +106,36 @@ def rolled_back(
         yield following
 
 
+def rolled_back_here(
+    request: Request,
+    version: "Version",
+    *,
+    follow: Follow,
+    say: Say,
+    conflict: "Conflict" = "wait",
+    fail_fast: bool = False,
+    timeout: float | None = None,
+    adopt: bool = False,
+) -> "Run":
+    """The same, carried out in this process: where the stage's last run was, too, there may be no worker. Raises as `up`."""
+    from fleetflow_tasks.engine.retrying import version_of
+
+    with opened(request) as store:
+        plan, because = version_of(version.run.id, store=store, keys=settings_of(request).keys)
+    return up(
+        request,
+        at_once(allowed(request, plan)),
+        follow=follow,
+        say=say,
+        because=because,
+        note=again(request, version.run.note),
+        conflict=conflict,
+        fail_fast=fail_fast,
+        timeout=timeout,
+        adopt=adopt,
+    )
+
+
 def version_before(
     request: Request, *, project: str | None = None, stage: str | None = None, to: str | None = None
 ) -> "Version":
@@ -130,7 +160,13 @@ def version_before(
         chosen, plan = (
             (target, _opened(store, target, keys)) if target is not None else _before(store, begun, now, keys)
         )
-        return Version(run=chosen, last=last, differences=compare(now, plan) if now else None, now=store.now())
+        return Version(
+            run=chosen,
+            last=last,
+            differences=compare(now, plan) if now else None,
+            now=store.now(),
+            here=was_here(store, last),
+        )
 
 
 def stage_of(
@@ -161,6 +197,14 @@ def stage_of(
             fix=suggestion(wanted, names) if wanted else "begin one with `flow up` or `flow submit`",
         )
     )
+
+
+def was_here(store: "Store", run: "Run") -> bool:
+    """Whether *run* was carried out in the process that asked for it, and not by workers."""
+    from fleetflow_tasks.engine.model import LOCAL
+
+    blob = store.sealed_plan(run.id)
+    return blob is not None and any(step.queue.startswith(LOCAL) for step in readable(blob).steps)
 
 
 def last_of(begun: Iterable["Run"], place: tuple[ProjectName, StageName]) -> "Run":

@@ -36,13 +36,24 @@ def is_held(request: Request, made: Plan) -> bool:
 
 
 def up(
-    request: Request, made: Plan, *, follow: Follow, say: Say, timeout: float | None = None, adopt: bool = False
+    request: Request,
+    made: Plan,
+    *,
+    follow: Follow,
+    say: Say,
+    timeout: float | None = None,
+    adopt: bool = False,
+    because: "Because | None" = None,
+    note: str | None = None,
+    conflict: "Conflict" = "wait",
+    fail_fast: bool = False,
 ) -> "Run":
     """Carry *made* out in this process and return the run as it ended.
 
     follow: called once the run is stored, and again after a KeyboardInterrupt came out of it, which cancels the run.
     say: is told when a Redis had to be started. timeout: seconds until the run is ended. adopt: the stage may have been on
-    another engine before. Raises UnavailableError, RefusedError; a failed step is no exception.
+    another engine before. because: why, where it is not for the plan's own sake. note: None: where the plan came from.
+    Raises UnavailableError, RefusedError; a failed step is no exception.
     """
     from fleetflow_tasks.engine.local import run_here
     from fleetflow_tasks.engine.model import Submitted, new_run_id
@@ -61,7 +72,10 @@ def up(
             runtimes=runtimes_of(request),
             follow=shown,
             actor=actor(request),
-            note=origin(request, made.root),
+            note=origin(request, made.root) if note is None else note,
+            conflict=conflict,
+            fail_fast=fail_fast,
+            because=because,
             timeout=timeout,
             adopt=adopt,
         )

@@ -15,7 +15,7 @@ from fleetflow_tasks.api.connected import opened, settings_of
 from fleetflow_tasks.api.following import KNOWN_RUNS
 from fleetflow_tasks.api.leave import moving
 from fleetflow_tasks.api.reading import changes
-from fleetflow_tasks.api.repeating import last_of, stage_of
+from fleetflow_tasks.api.repeating import last_of, stage_of, was_here
 from fleetflow_tasks.api.request import Request
 from fleetflow_tasks.config.model import Data, ServiceName
 from fleetflow_tasks.config.nearest import suggestion
@@ -56,7 +56,7 @@ def shift(
         place = stage_of(store, project, stage, "flow promote-traffic --stage={}")
         last = last_of((run for run in store.runs(*place, limit=KNOWN_RUNS) if run.generation), place)
         _refuse(_under_way(last))
-        plan, here = _deployed(store, last, request)
+        plan, here = _deployed(store, last, request), was_here(store, last)
     _refuse(_unknown(plan, only))
     wanted = moving(without(plan), share)
     asked = replace(wanted, steps=tuple(_steps(wanted, only)))
@@ -68,14 +68,10 @@ def shift(
     return Shift(plan=replace(asked, steps=steps), changes=moved, here=here, notes=tuple(_left(left, "warning")))
 
 
-def _deployed(store: "Store", last: "Run", request: Request) -> tuple[Plan, bool]:
-    from fleetflow_tasks.engine.model import LOCAL
+def _deployed(store: "Store", last: "Run", request: Request) -> Plan:
     from fleetflow_tasks.engine.rollback import reopened
-    from fleetflow_tasks.plan.codec import readable
 
-    plan = reopened(last.id, last.project, last.stage, store=store, keys=settings_of(request).keys)
-    blob = store.sealed_plan(last.id)
-    return plan, blob is not None and any(step.queue.startswith(LOCAL) for step in readable(blob).steps)
+    return reopened(last.id, last.project, last.stage, store=store, keys=settings_of(request).keys)
 
 
 def _steps(plan: Plan, only: Collection[str]) -> Iterator[Step]:

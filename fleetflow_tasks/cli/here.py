@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A plan carried out in this process, on the screen: what `up` and `down` share."""
+"""A plan carried out in this process, on the screen: what `up`, `down` and, after an `up`, `rollback` share."""
+
+from typing import TYPE_CHECKING
 
 from fleetflow_tasks import api
 from fleetflow_tasks.cli.options import say
 from fleetflow_tasks.cli.screen import Screen
 from fleetflow_tasks.plan.model import Plan
+
+if TYPE_CHECKING:
+    from fleetflow_tasks.engine.model import Conflict
+    from fleetflow_tasks.engine.record import Version
 
 STOPPING = "stopping: what has begun comes to its end, nothing new begins; Ctrl-C again leaves now"
 
@@ -19,7 +25,38 @@ def carried_out(
     adopt: bool = False,
 ) -> int:
     """The exit code. Says how it ended, and before that what happens, unless told to be quiet."""
-    screen = Screen(as_json=as_json, quiet=quiet, interrupted=STOPPING, here=True)
+    screen = _screen(as_json=as_json, quiet=quiet)
     api.up(request, plan, follow=screen.follow, say=say, timeout=timeout, adopt=adopt)
     screen.end()
     return screen.exit_code
+
+
+def rolled_back(
+    request: api.Request,
+    version: "Version",
+    *,
+    conflict: "Conflict",
+    fail_fast: bool,
+    as_json: bool,
+    quiet: bool,
+    timeout: float | None,
+    adopt: bool,
+) -> int:
+    """The exit code, of an earlier plan that is deployed again."""
+    screen = _screen(as_json=as_json, quiet=quiet)
+    api.rolled_back_here(
+        request,
+        version,
+        follow=screen.follow,
+        say=say,
+        conflict=conflict,
+        fail_fast=fail_fast,
+        timeout=timeout,
+        adopt=adopt,
+    )
+    screen.end()
+    return screen.exit_code
+
+
+def _screen(*, as_json: bool, quiet: bool) -> Screen:
+    return Screen(as_json=as_json, quiet=quiet, interrupted=STOPPING, here=True)

@@ -54,8 +54,8 @@ def command(
 
     Without --to it is that of the newest run that deployed the whole stage, succeeded, and whose plan differs from the
     last one and was not rolled back from. STAGE may be left out where only one is known, and be written PROJECT/STAGE. No file is read.
+    Carried out as the stage's last run was: here after `flow up`, unless --wait-workers is said; by workers after `flow submit`.
     """
-    from fleetflow_tasks.cli.follow import told_or_followed
     from fleetflow_tasks.view import version
 
     named_project, named_stage = place(stage_argument, stage, project)
@@ -65,6 +65,21 @@ def command(
         click.echo(text)
     if dry_run:
         return 0
+    if found.here and not wait_workers:
+        from fleetflow_tasks.cli import here
+
+        return here.rolled_back(
+            request,
+            found,
+            conflict=conflict,
+            fail_fast=fail_fast,
+            as_json=as_json,
+            quiet=quiet,
+            timeout=timeout,
+            adopt=adopt,
+        )
+    from fleetflow_tasks.cli.follow import told_or_followed
+
     with api.rolled_back(
         request,
         found,

@@ -30,7 +30,7 @@ from fleetflow_tasks.engine.dispatch import submit
 from fleetflow_tasks.engine.execute import Plans, Runtimes, execute, once_each
 from fleetflow_tasks.engine.lease import Leases
 from fleetflow_tasks.engine.logs import log_file, logged_to_file
-from fleetflow_tasks.engine.model import Conflict, Hint, Run, RunId, Submitted, WorkerId, WorkerInfo
+from fleetflow_tasks.engine.model import Because, Conflict, Hint, Run, RunId, Submitted, WorkerId, WorkerInfo
 from fleetflow_tasks.engine.pin import Pins
 from fleetflow_tasks.engine.reconcile import EVERY, Memory, care, look_around
 from fleetflow_tasks.engine.settings import Settings, slots_of
@@ -60,6 +60,7 @@ def run_here(
     conflict: Conflict = "wait",
     key: str | None = None,
     fail_fast: bool = False,
+    because: Because | None = None,
     timeout: float | None = None,
     adopt: bool = False,
 ) -> Run:
@@ -84,6 +85,7 @@ def run_here(
             conflict=conflict,
             key=key,
             fail_fast=fail_fast,
+            because=because,
             timeout=timeout,
             adopt=adopt,
         )

@@ -35,12 +35,14 @@ class Version(Data, frozen=True, kw_only=True):
     """What a rollback would bring back: the plan of `run`, in the place of that of `last`, its stage's last run.
 
     differences: from the one to the other; None where the latter cannot be opened. now: Redis's clock.
+    here: `last` was carried out in the process that asked for it, and not by workers.
     """
 
     run: Run
     last: Run
     differences: tuple[Difference, ...] | None
     now: float
+    here: bool = False
 
 
 def undoes(run: Run, failed: RunId) -> bool:

@@ -97,10 +97,9 @@ def roll_back_to(
     Raises RefusedError where *run* is not known, did not succeed, deployed a part of its stage alone, or cannot be
     opened; and as `dispatch.submit` does.
     """
-    good = known(store.run(run), run)
-    _refuse_rollback(good)
+    plan, because = version_of(run, store=store, keys=keys)
     return submit(
-        allowed(without(reopened(good.id, good.project, good.stage, store=store, keys=keys))),
+        allowed(plan),
         run=new_run_id(),
         store=store,
         keys=keys,
@@ -110,10 +109,18 @@ def roll_back_to(
         conflict=conflict,
         fail_fast=fail_fast,
         wait_workers=wait_workers,
-        because=Because(kind="rollback", run=_last_begun(good, store).id, plan=good.id),
+        because=because,
         timeout=timeout,
         adopt=adopt,
     )
+
+
+def version_of(run: RunId, *, store: Store, keys: Keys) -> tuple[Plan, Because]:
+    """The plan of *run*, to be deployed again, and why. Raises RefusedError as `roll_back_to`."""
+    good = known(store.run(run), run)
+    _refuse_rollback(good)
+    plan = without(reopened(good.id, good.project, good.stage, store=store, keys=keys))
+    return plan, Because(kind="rollback", run=_last_begun(good, store).id, plan=good.id)
 
 
 def again(plan: Plan, states: Sequence[StepState]) -> Mapping[StepId, Facts]:

@@ -102,7 +102,8 @@ def _is_signed(outcome: Outcome, plan: Plan, name: ServiceName, keys: Keys) -> b
     if url is None:
         return True
     known = (_signature(key, plan, name, url) for key in (keys.current, keys.previous) if key is not None)
-    return any(hmac.compare_digest(each, signature) for each in known)
+    # As bytes: what stands in the store may be any text, and of texts only ASCII can be compared.
+    return any(hmac.compare_digest(each.encode(), signature.encode()) for each in known)
 
 
 def _signature(key: KeyMaterial, plan: Plan, name: ServiceName, url: str) -> str:

@@ -144,8 +144,14 @@ def _resolved(
 ) -> ResolvedService:
     secrets, secret_refs = _secrets(service, complaints)
     traits = {field: getattr(service, field) for field in Traits.__struct_fields__}
+    places = {"runtime": stage.runtime.place} if stage.runtime.place is not None else {}
     return ResolvedService(
-        **{**traits, "volumes": volumes, "labels": _sorted(service.labels)},
+        **{
+            **traits,
+            "volumes": volumes,
+            "labels": _sorted(service.labels),
+            "places": {**places, **service.places},  # what is wrong with the stage's settings is told there
+        },
         name=service.name,
         runtime=runtime,
         image=image,

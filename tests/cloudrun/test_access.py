@@ -212,6 +212,30 @@ def test_one_refusal_is_enough_for_all_who_wait_for_it(tmp_path: Path, tokens: I
     assert tokens.asked < 16
 
 
+def test_who_logs_in_anew_is_believed_by_a_worker_that_goes_on(tmp_path: Path, tokens: Issuer) -> None:
+    file = tokens.key(tmp_path / "key.json")
+    with closing(wallet({"GOOGLE_APPLICATION_CREDENTIALS": str(file)})) as held, issuer() as other:
+        tokens.answer = lambda _: (400, {"error": "invalid_grant", "error_description": "Account not found"})
+        other.key(file)
+
+        with pytest.raises(UnavailableError):
+            held.metadata(URL)
+
+        assert (bearer(held), other.asked) == ("Bearer token-1", 1)
+
+
+def test_who_takes_the_credentials_away_is_told_so_again_and_again(tmp_path: Path, tokens: Issuer) -> None:
+    file = tokens.key(tmp_path / "key.json")
+    tokens.answer = lambda _: (400, {"error": "invalid_grant", "error_description": "Account not found"})
+    with closing(wallet({"GOOGLE_APPLICATION_CREDENTIALS": str(file)})) as held:
+        file.unlink()
+
+        for _ in range(2):
+            with pytest.raises(UnavailableError) as failure:
+                held.metadata(URL)
+            assert failure.value.problems[0].code == "expired-credentials"
+
+
 def test_an_issuer_that_cannot_be_reached_is_no_fault_of_the_credentials(tmp_path: Path, tokens: Issuer) -> None:
     file = tokens.key(tmp_path / "key.json", token_uri="http://127.0.0.1:1/token")
 

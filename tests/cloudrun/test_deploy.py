@@ -255,9 +255,20 @@ def test_what_somebody_changed_outside_is_told_and_set_right(stage: Stage) -> No
 
     outcome = stage.up(service("api", V1))["api:deploy"]
 
-    assert outcome.text == "replaced: changed outside, by `gcloud`"
+    assert outcome.text == f"replaced at {stage.get('api')['uri']}: changed outside, by `gcloud`"
     assert stage.serving("api") == {V1: 100}
     assert stage.changes(service("api", V1)) == {}
+
+
+def test_what_somebody_changed_outside_does_not_stay_because_something_beside_it_is_changed(stage: Stage) -> None:
+    deployed(stage)
+    stage.changed("api", template={"containers": [{"image": V3}]})
+
+    inside = service("api", V1, options={"ingress": "internal"})
+    stage.up(inside)
+
+    assert stage.serving("api") == {V1: 100}
+    assert stage.changes(inside) == {}
 
 
 def test_requests_that_somebody_pinned_go_to_the_next_version_again(stage: Stage) -> None:
@@ -312,6 +323,16 @@ def test_what_the_stage_no_longer_holds_goes_and_nothing_else(stage: Stage) -> N
 
     assert outcome.text == "removed what the stage does not hold: web"
     assert stage.names() == ["services/prd-api", "services/prd-by-hand", "services/stg-web"]
+
+
+def test_a_copy_that_somebody_made_of_a_service_of_ours_stays_with_its_labels(stage: Stage) -> None:
+    deployed(stage)
+    copy = {name: stage.get("api")[name] for name in ("labels", "annotations", "template")}
+    stage.client.create_service(PARENT, f"{stage.project}-copy", copy)
+
+    stage.up(service("api", V1))
+
+    assert stage.names() == ["services/copy", "services/prd-api"]
 
 
 def test_a_service_that_became_a_job_leaves_no_service_behind(stage: Stage) -> None:

@@ -7,6 +7,8 @@ import pytest
 
 from fleetflow_tasks.runtimes.base import DeployError
 from fleetflow_tasks.runtimes.cloudrun.conditions import SUCCEEDED
+from fleetflow_tasks.runtimes.cloudrun.iam import callers
+from fleetflow_tasks.runtimes.cloudrun.names import INVOKERS
 from fleetflow_tasks.testing import Trial
 from fleetflow_tasks.testing.cloudrun import Server
 
@@ -131,6 +133,25 @@ def test_callers_that_cannot_be_let_in_are_no_reason_to_take_the_version_back(st
     assert stage.serving("api") == {V1: 100}
     assert stage.up(service("api", V1, **invoker))["api:deploy"].text == "let its callers in"
     assert stage.up(service("api", V1, **invoker))["api:deploy"].text == "unchanged"
+
+
+def test_callers_of_the_version_before_come_back_with_it_though_an_earlier_attempt_shut_them_out(
+    stage: Stage, server: Server
+) -> None:
+    me = "user:me@example.org"
+    stage.up(service("api", V1, options={"invokers": (me,)}))
+    silent = server.faults.refuse("UpdateService .*-api", "UNAVAILABLE", times=100)
+    with pytest.raises(DeployError) as failure:
+        stage.carry("api:deploy", service("api", "scripted/not-found"), attempt=Trial(2))
+    shut = callers(stage.client.policy(stage.name("api")))
+    silent.left = 0
+
+    with pytest.raises(DeployError):
+        stage.carry("api:deploy", service("api", "scripted/not-found"), attempt=Trial(2))
+
+    assert (failure.value.transient, shut) == (True, ())
+    assert callers(stage.client.policy(stage.name("api"))) == (me,)
+    assert stage.get("api")["annotations"][INVOKERS] == me
 
 
 def test_a_removal_that_takes_its_time_is_waited_for(stage: Stage, server: Server) -> None:

@@ -69,6 +69,17 @@ def test_where_the_check_is_forced_everybody_is_let_in_by_the_policy_and_out_aga
     assert without_etag(policy(stage)) == before
 
 
+def test_what_is_open_by_its_policy_is_not_shut_while_a_new_version_is_made(stage: Stage, server: Server) -> None:
+    server.world.invoker_check_forced = True
+    stage.up(service("api", "scripted/ready:1ms", options={"public": True}))
+    stage.requests.clear()
+
+    stage.up(service("api", "scripted/ready:2ms", options={"public": True}))
+
+    assert stage.asked("SetIamPolicy") == []
+    assert callers(policy(stage)) == (EVERYBODY,)
+
+
 def test_a_new_service_is_opened_that_way_too(stage: Stage, server: Server) -> None:
     server.world.invoker_check_forced = True
 
@@ -117,6 +128,21 @@ def test_a_caller_whom_somebody_shut_out_is_let_in_again(stage: Stage) -> None:
 
     assert callers(policy(stage)) == (ME,)
     assert outcome.changed
+
+
+def test_that_a_caller_is_shut_out_is_a_change_even_where_all_else_is_as_it_should_be(
+    stage: Stage, server: Server
+) -> None:
+    wanted = service("api", options={"invokers": [ME]})
+    stage.up(wanted)
+    assert stage.changes(wanted) == {}
+    stage.client.set_policy(stage.name("api"), {**policy(stage), "bindings": []})
+
+    seen = stage.changes(wanted)
+    stage.up(wanted)
+
+    assert seen == {"api:deploy": f"update: not let in: `{ME}`"}
+    assert (stage.changes(wanted), callers(policy(stage))) == ({}, (ME,))
 
 
 def test_that_all_callers_are_let_in_already_costs_a_read_and_no_write(stage: Stage) -> None:

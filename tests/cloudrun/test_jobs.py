@@ -218,7 +218,9 @@ def test_a_job_that_fails_is_told_by_its_exit_code_and_its_last_lines(stage: Sta
     assert failure.problem.message == "cannot run `migrate`: it ended with exit code 3"
     assert failure.problem.more == "flow logs --stage=prd migrate"
     assert failure.problem.place == here
-    assert [line for line in failure.problem.cause if line.startswith("its log: https://console.cloud.google.com/")]
+    *printed, log = failure.problem.cause
+    assert printed == ["its last 2 lines:", "  started: scripted/job:3, attempt 0", "  Container called exit(3)."]
+    assert log.startswith("its log: https://console.cloud.google.com/")
 
 
 def test_it_is_not_run_again_by_the_same_run_and_is_by_the_next(stage: Stage) -> None:

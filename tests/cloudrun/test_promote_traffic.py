@@ -100,6 +100,25 @@ def test_a_trial_says_what_it_is_before_and_after(shop: Shop) -> None:
     assert "3 unchanged" in nothing.out
 
 
+def test_all_requests_go_back_without_a_worker_and_ps_says_what_serves(shop: Shop, tmp_path: Path) -> None:
+    shop.up()
+    shop.up("--var", "API=2", "--canary", "10")
+
+    seen = shop.flow("rollback", "--dry-run")
+    back = shop.flow("rollback")
+    shown = shop.flow("ps", "prd")
+    runs = shop.flow("runs")
+
+    assert (seen.code, back.code) == (0, 0), back
+    assert shop.shares("api") == {"1": 100}
+    assert len(list(shop.client.revisions(shop.name("api")))) == 2
+    assert "the requests go back to revision" in back.out
+    (line,) = [each for each in shown.out.splitlines() if each.startswith("api ")]
+    assert "scripted/ready:1ms" in line
+    assert "differs" not in line
+    assert "rollback to" in runs.out.splitlines()[1]
+
+
 def test_what_was_named_and_is_not_on_trial_is_told(shop: Shop) -> None:
     shop.up()
     shop.up("--var", "API=2", "--canary", "10")

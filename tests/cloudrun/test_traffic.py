@@ -8,7 +8,7 @@ import pytest
 
 from fleetflow_tasks.config.model import Readiness
 from fleetflow_tasks.plan.model import ResolvedService
-from fleetflow_tasks.runtimes.base import Stopped
+from fleetflow_tasks.runtimes.base import DeployError, Stopped
 from fleetflow_tasks.runtimes.cloudrun.canary import canary
 from fleetflow_tasks.testing import Trial
 from fleetflow_tasks.testing.cloudrun import Server
@@ -212,6 +212,47 @@ def test_a_version_that_does_not_answer_well_gets_no_request(serving: Stage, ans
     assert "does not answer well, so no request goes to it" in told(failure)[0]
     assert any("answered 500" in line for line in told(failure))
     assert serving.changes(api(V1)) == {}
+
+
+class Asking(Trial):
+    """first: what happens as the new version is asked for the first time."""
+
+    def __init__(self, generation: int, first: Callable[[], object]) -> None:
+        super().__init__(generation)
+        self._first = [first]
+
+    def report(self, text: str, current: float | None = None, total: float | None = None) -> None:
+        if text.startswith("asking the new revision") and self._first:
+            self._first.pop()()
+
+
+def test_that_a_version_was_given_up_is_told_though_the_answer_to_that_was_lost(
+    serving: Stage, server: Server, answering: Callable[[int], None]
+) -> None:
+    answering(500)
+    bad = api(V2, readiness=Readiness(path="/health", timeout=0.1, interval=0.05))
+    losing = Asking(2, lambda: server.faults.lose("UpdateService .*-api"))
+
+    with pytest.raises(DeployError) as failure:
+        serving.carry("api:deploy", bad, attempt=losing, canary="10")
+
+    assert failure.value.problem.code == "canary-failed"
+    assert serving.serving("api") == {V1: 100}
+    assert serving.revisions("api") == [V2, V1]
+
+
+def test_a_share_moves_nothing_but_requests_though_another_version_came_meanwhile(rolling: Stage) -> None:
+    rolling.up(api(V3))
+
+    with pytest.raises(DeployError) as failure:
+        rolling.carry("api:deploy", api(V2), attempt=Trial(9), canary="100", promote="yes")
+
+    assert told(failure.value) == [
+        "service `api` is not as the stage's last run has it, so its requests are left alone",
+        f"image changed: {V3} -> {V2}",
+        "fix: deploy it first",
+    ]
+    assert rolling.serving("api") == {V3: 100}
 
 
 def test_a_worker_lost_anywhere_in_a_roll_out_is_followed_by_one_that_ends_it(serving: Stage) -> None:

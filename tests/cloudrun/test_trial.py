@@ -179,6 +179,23 @@ def test_an_issuer_that_makes_none_is_no_failure(tmp_path: Path) -> None:
             assert held.identity_token(AUDIENCE) == ""
 
 
+def test_a_lender_that_cannot_be_reached_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+    lender = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/a@b.iam.gserviceaccount.com"
+    with issuer() as tokens:
+        lent = tmp_path / "lent.json"
+        told = {
+            "type": "impersonated_service_account",
+            "source_credentials": json.loads(tokens.key(tmp_path / "key.json").read_text(encoding="utf-8")),
+            "service_account_impersonation_url": f"{lender}:generateAccessToken",
+        }
+        lent.write_text(json.dumps(told), encoding="utf-8")
+
+        with closing(wallet({"GOOGLE_APPLICATION_CREDENTIALS": str(lent)})) as held:
+            assert held.identity_token(AUDIENCE) == ""
+
+
 def test_a_person_s_login_makes_none(tmp_path: Path) -> None:
     login = tmp_path / "login.json"
     told = {"type": "authorized_user", "client_id": "x", "client_secret": "y", "refresh_token": "z"}

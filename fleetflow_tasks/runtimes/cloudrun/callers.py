@@ -31,18 +31,21 @@ class Callers:
         return again
 
     def shut_out(self, found: Json | None) -> tuple[tuple[str, ...], Sequence[str]]:
-        """Whom to note in the update of *found*, and whom we have shut out before it."""
-        members, before = iam.wanted(self._wanted, by_policy=self.by_policy), iam.remembered(found)
+        """Whom to note in the update of *found*, and whom it no longer lets in: they are shut out, by now or already."""
+        members, before = self._members(found), iam.remembered(found)
         if found is None:
             return members, ()
         gone = sorted(set(before) - set(members))
         policy = iam.policy(self._client, self._wanted.name, members, before)
-        shut_out = gone and iam.let_in(self._client, self._wanted.name, (), gone, self._attempt)
-        noted = iam.ours(policy, members, before) if policy is not None else members
-        return noted, gone if shut_out else ()
+        iam.let_in(self._client, self._wanted.name, (), gone, self._attempt)
+        return iam.ours(policy, members, before) if policy is not None else members, gone
 
     def let_in(self, found: Json) -> bool:
         """Those that are wanted; False where all of them could call it already. found: the service as it serves now."""
-        by_policy = self.by_policy or iam.EVERYBODY in iam.remembered(found)
-        members = iam.wanted(self._wanted, by_policy=by_policy)
+        members = self._members(found)
         return bool(members) and iam.let_in(self._client, self._wanted.name, members, (), self._attempt)
+
+    def _members(self, found: Json | None) -> tuple[str, ...]:
+        """Those that are wanted. What is open by its policy stays so: to try the other way, it would have to be shut first."""
+        self.by_policy = self.by_policy or iam.EVERYBODY in iam.remembered(found)
+        return iam.wanted(self._wanted, by_policy=self.by_policy)

@@ -53,6 +53,8 @@ def change(here: Place, service: ResolvedService, known: Picture, *, asked: bool
     if found is not None and foreign(wanted, found, project=here.plan.project, stage=here.plan.stage):
         return Change(kind="create", cause=words.foreign(found).message)
     decided = _job(here, service, wanted, found) if service.job else _service(here, wanted, found)
+    if asked and decided.kind == "none" and found is not None and not service.job:
+        return _called(here, wanted, found)
     if not asked or decided.fields or decided.kind not in {"create", "update", "replace"}:
         return decided
     return _asked(here, service, wanted, found, decided)
@@ -66,6 +68,19 @@ def drifted(here: Place, known: Picture) -> set[ServiceName]:
 
 def _service(here: Place, wanted: Desired, found: Json | None) -> Change:
     return decide(wanted, found, said=here.settings.promote).change
+
+
+def _called(here: Place, wanted: Desired, found: Json) -> Change:
+    """Its callers are in its policy, which anybody may have changed since, and which no hash covers."""
+    members = iam.wanted(wanted, by_policy=iam.EVERYBODY in iam.remembered(found))
+    try:
+        there = iam.callers(here.client.policy(wanted.name)) if members else ()
+    except CloudRunError as error:
+        if error.code != _MAY_NOT:
+            raise
+        return Change(kind="none")
+    shut = ", ".join(f"`{each}`" for each in members if each not in there)
+    return Change(kind="update", cause=f"not let in: {shut}") if shut else Change(kind="none")
 
 
 def _job(here: Place, service: ResolvedService, wanted: Desired, found: Json | None) -> Change:

@@ -58,7 +58,7 @@ def _service(made_from: Source) -> Iterator[Problem]:
 
 
 def _stage(plan: Plan, first: ResolvedService) -> Iterator[Problem]:
-    """What is wrong with the stage's own settings. A plan does not hold where they stand: told at its first service."""
+    """What is wrong with the stage's own settings: told where the stage, or its first service, names its runtime."""
     for code, message, cause, fix in (*_project(plan), *_region(plan), *_names(plan), *_canary(plan)):
         yield Problem(
             code=f"{CLOUDRUN}-{code}",

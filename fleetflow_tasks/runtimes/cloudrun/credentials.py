@@ -11,7 +11,8 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,10 @@ Metadata = tuple[tuple[str, str], ...]
 class Wallet:
     """The credentials, and their token of the moment. Safe for many threads."""
 
-    def __init__(self, credentials: Any, session: Any, origin: str) -> None:
-        self.origin = origin
-        self._credentials = credentials
+    def __init__(self, find: Callable[[], tuple[Any, str]], session: Any) -> None:
+        """find: the credentials, and where they come from; raises UnavailableError where there are none."""
+        self._find = find
+        self._credentials, self.origin = find()
         self._session = session
         self._request = _request(session)
         self._lock = threading.Lock()
@@ -81,7 +83,13 @@ class Wallet:
         except exceptions.GoogleAuthError as error:
             problem = _refused(error, self.origin)
             self._failure = time.monotonic(), problem
+            self._found_anew()
             raise UnavailableError(problem) from error
+
+    def _found_anew(self) -> None:
+        """For the next question: somebody may have logged in anew, and a worker is not started again for that."""
+        with suppress(UnavailableError):
+            self._credentials, self.origin = self._find()
 
 
 def wallet(environ: Mapping[str, str]) -> Wallet:
@@ -89,12 +97,16 @@ def wallet(environ: Mapping[str, str]) -> Wallet:
     import requests
 
     session = requests.Session()
-    try:
+
+    def find() -> tuple[Any, str]:
         credentials, origin = _found(environ, session)
+        return _billed(credentials, environ.get("GOOGLE_CLOUD_QUOTA_PROJECT", "")), origin
+
+    try:
+        return Wallet(find, session)
     except BaseException:
         session.close()
         raise
-    return Wallet(_billed(credentials, environ.get("GOOGLE_CLOUD_QUOTA_PROJECT", "")), session, origin)
 
 
 def well_known(environ: Mapping[str, str]) -> Path:

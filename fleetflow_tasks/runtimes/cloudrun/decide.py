@@ -59,7 +59,7 @@ def decide(
     chosen = way(request, found)
     if found is None:
         return Decision(change=Change(kind="create", cause=chosen.note), way=chosen)
-    if verdict is not None and not anew and outside(found):
+    if chosen.keep and chosen.kind != "back" and outside(found):  # what would be kept is not what our marks say
         return _set_right(found, chosen, way(msgspec.structs.replace(request, anew=True), found))
     change = _change(wanted, found, chosen, verdict)
     return Decision(change=change, way=chosen, anew=anew, writes=verdict is None or anew or chosen.begins)

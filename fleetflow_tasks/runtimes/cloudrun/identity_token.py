@@ -13,6 +13,7 @@ log = logging.getLogger(__name__)
 
 def identity_token(credentials: Any, request: Any, audience: str) -> str:
     """ "" where *credentials* can make none. request: a transport of google-auth's; asks the issuer of tokens."""
+    import requests
     from google.auth import exceptions
 
     try:
@@ -20,7 +21,7 @@ def identity_token(credentials: Any, request: Any, audience: str) -> str:
         if made is None:
             return ""
         made.refresh(request)
-    except exceptions.GoogleAuthError as error:
+    except (exceptions.GoogleAuthError, requests.RequestException) as error:  # a lent one lets the latter through
         log.info("cloudrun.no_identity", extra={"audience": audience, "problem": str(error)})
         return ""
     return str(made.token or "")

@@ -196,7 +196,7 @@ def _ended(client: Client, work: Work, name: str, found: Json, verdict: Verdict)
             *(known.lines if known else ()),
             *unseen,
             *(ends if len(ends) > 1 else ()),
-            *(f"  {line}" for line in work.lines(name)),
+            *words.headed(work.lines(name)),
             *((f"its log: {link}",) if link else ()),
         ),
         fix=known.fix if known else "give it more time with `timeout`" if late else "",

@@ -24,7 +24,7 @@ from fleetflow_tasks.runtimes.cloudrun.form import Json
 from fleetflow_tasks.runtimes.cloudrun.names import mark
 from fleetflow_tasks.runtimes.cloudrun.reading import last
 from fleetflow_tasks.runtimes.cloudrun.settings import parent, settings
-from fleetflow_tasks.runtimes.labels import stage_name
+from fleetflow_tasks.runtimes.labels import service_name, stage_name
 from fleetflow_tasks.runtimes.together import Pause, Recent
 
 FRESH = 10.0  # seconds for which a picture is believed
@@ -44,9 +44,11 @@ def stage(plan: Plan) -> Stage:
 
 
 def is_of(found: Json, where: Stage) -> bool:
-    """Whether it belongs to the stage: a name alone may be anybody's."""
+    """Whether it belongs to the stage. A name alone may be anybody's, and who copies a service copies our labels."""
     theirs = mark(found)
-    return theirs is not None and (theirs.project, theirs.stage) == (where.project, where.stage)
+    if theirs is None or theirs.service is None or (theirs.project, theirs.stage) != (where.project, where.stage):
+        return False
+    return last(found["name"]) == service_name(where.project, where.stage, theirs.service)
 
 
 def owner(found: Json) -> ServiceName:

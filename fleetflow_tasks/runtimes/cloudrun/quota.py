@@ -36,7 +36,7 @@ class Bucket:
         with self._lock:
             now = self._now()
             wait = max(0.0, self._next() - now)
-            if wait > patience:
+            if wait > max(0.0, patience):  # what is there costs no patience
                 return None
             self._taken.append(now + wait)
             return wait

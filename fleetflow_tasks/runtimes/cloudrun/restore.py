@@ -63,7 +63,7 @@ class Restore:
             return ""
         try:
             note = self._put_back()
-            iam.let_in(self._client, self._name, self._shut_out, (), self._attempt)
+            self._let_in_again()
         except Stopped as stopped:
             if stopped.reason != "timeout":
                 raise
@@ -73,6 +73,13 @@ class Restore:
         except (DeployError, UnavailableError) as error:
             return f"and the version before could not be put back: {_said(error)}"
         return note
+
+    def _let_in_again(self) -> None:
+        """Those alone whom the service notes, as the version before does: nobody would know of the others."""
+        if self._shut_out:
+            noted = iam.remembered(self._client.service(self._name))
+            again = [each for each in self._shut_out if each in noted]
+            iam.let_in(self._client, self._name, again, (), self._attempt)
 
     def _put_back(self) -> str:
         for _ in range(TRIES):

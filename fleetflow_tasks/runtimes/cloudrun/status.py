@@ -13,6 +13,7 @@ from fleetflow_tasks.plan.image import ImageError, parse
 from fleetflow_tasks.plan.model import ResolvedService
 from fleetflow_tasks.runtimes.base import ServiceState, ServiceStatus
 from fleetflow_tasks.runtimes.cloudrun import causes, executions
+from fleetflow_tasks.runtimes.cloudrun.canary import held, serving
 from fleetflow_tasks.runtimes.cloudrun.conditions import failures, judged
 from fleetflow_tasks.runtimes.cloudrun.form import Json
 from fleetflow_tasks.runtimes.cloudrun.names import mark
@@ -51,8 +52,8 @@ def told(
 
 
 def unread(found: Iterable[Json]) -> tuple[str, ...]:
-    """The revisions that have to be read for it: the newest of a service that is not ready, and one that serves in its
-    place."""
+    """The revisions that have to be read for it: the newest of a service that is not ready, and one that serves in the
+    place of the newest."""
     return tuple(sorted({name for each in found for name in _unread(each)}))
 
 
@@ -60,13 +61,12 @@ def line(name: ServiceName, found: Json, revisions: Revisions, *, drift: bool) -
     if "/jobs/" in found["name"]:
         return _job(name, found, drift=drift)
     state, said = _service(found, revisions)
-    image = text(found, "template", "containers", 0, "image")
     return ServiceStatus(
         service=name,
         state=state,
         runtime=CLOUDRUN,
         text=said,
-        image=image,
+        image=_image(found, revisions),
         digest=_digest(found, revisions),
         ports=tuple(_addresses(found)),
         since=_since(found) if state == "running" else None,
@@ -98,14 +98,29 @@ def _unread(found: Json) -> Iterator[str]:
     made, ready = text(found, "latestCreatedRevision"), text(found, "latestReadyRevision")
     if made != ready:
         yield from filter(None, (made, ready))
+    if (serves := _serving(found)) not in {"", made}:
+        yield serves
+
+
+def _serving(found: Json) -> str:
+    """The full name of the revision that is trusted with the requests, which the newest on trial is not; "" without one."""
+    name = serving(found)
+    return f"{found['name']}/revisions/{name}" if name else ""
+
+
+def _image(found: Json, revisions: Revisions) -> str:
+    """What the service says of itself; what serves, where the requests were given back to that."""
+    back = revisions.get(_serving(found), {}) if held(found) else {}
+    return text(back, "containers", 0, "image") or text(found, "template", "containers", 0, "image")
 
 
 def _digest(found: Json, revisions: Revisions) -> str:
     """Of the revision that serves; "" where it was named by a tag alone, which may have moved since."""
-    made, ready = text(found, "latestCreatedRevision"), text(found, "latestReadyRevision")
-    if not ready:
+    serves = _serving(found)
+    if not serves:
         return ""
-    runs = mapping(found, "template") if made == ready else revisions.get(ready, {})
+    newest = serves == text(found, "latestCreatedRevision")
+    runs = mapping(found, "template") if newest else revisions.get(serves, {})
     image = text(runs, "containers", 0, "image")
     try:
         return image if parse(image).digest else ""

@@ -100,8 +100,7 @@ class Waiter:
         return answer
 
     def rest(self, text: str) -> None:
-        trouble = f"; {self.trouble}" if self.trouble else ""
-        self._attempt.report(text + trouble)
+        self._attempt.report(f"asking Cloud Run again: {self.trouble}" if self.trouble else text)
         now = time.monotonic()
         jitter = 1 + JITTER * random.random()  # noqa: S311  (no secret)
         self._attempt.sleep(max(0.0, min(self._pause * jitter, self._deadline - now)))

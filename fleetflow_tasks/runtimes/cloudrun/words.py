@@ -64,6 +64,16 @@ def busy(name: str) -> Problem:
     )
 
 
+def not_as_deployed(service: str, why: str) -> Problem:
+    """Another share of the requests was asked for, and more than that would have to be changed."""
+    return Problem(
+        code="not-as-deployed",
+        message=f"service `{service}` is not as the stage's last run has it, so its requests are left alone",
+        cause=(why,) if why else (),
+        fix="deploy it first",
+    )
+
+
 def unheard(service: ResolvedService, trouble: str) -> Problem:
     """Nobody answered until the time was over, so it is not known how it is."""
     return Problem(
@@ -80,10 +90,15 @@ def noted(problem: Problem, note: str) -> Problem:
 
 def with_lines(problem: Problem, lines: Sequence[str]) -> Problem:
     """*problem*, and what the container printed last."""
+    return msgspec.structs.replace(problem, cause=(*problem.cause, *headed(lines))) if lines else problem
+
+
+def headed(lines: Sequence[str]) -> Sequence[str]:
+    """*lines*, and before them whose they are."""
     if not lines:
-        return problem
+        return ()
     head = "its last line:" if len(lines) == 1 else f"its last {len(lines)} lines:"
-    return msgspec.structs.replace(problem, cause=(*problem.cause, head, *(f"  {line}" for line in lines)))
+    return (head, *(f"  {line}" for line in lines))
 
 
 def unready(service: ResolvedService, why: str, more: str) -> Problem:

@@ -20,7 +20,7 @@ from fleetflow_tasks.runtimes.base import Attempt, DeployError, Outcome, StaleEr
 from fleetflow_tasks.runtimes.cloudrun import causes, explain, iam, printed, traffic, trial, words
 from fleetflow_tasks.runtimes.cloudrun.apply import TRIES, Hands
 from fleetflow_tasks.runtimes.cloudrun.callers import Callers
-from fleetflow_tasks.runtimes.cloudrun.canary import annotation, canary, serving, short
+from fleetflow_tasks.runtimes.cloudrun.canary import annotation, canary, held, serving, short
 from fleetflow_tasks.runtimes.cloudrun.client import CloudRunError, Operation
 from fleetflow_tasks.runtimes.cloudrun.conditions import served
 from fleetflow_tasks.runtimes.cloudrun.decide import Decision, decide, foreign, newer
@@ -123,7 +123,10 @@ class Work:
             raise DeployError(words.foreign(found))
         decision = self._decide(found)
         if decision.way.kind == "back" and self._is_gone(str(decision.way.traffic[0]["revision"])):
-            return self._decide(found, gone=True)
+            decision = self._decide(found, gone=True)
+        if self._here.settings.promote and decision.writes and not decision.change.fields:
+            self._restore.done()
+            raise DeployError(words.not_as_deployed(self._wanted.service, decision.change.cause))
         return decision
 
     def _decide(self, found: Json | None, *, gone: bool = False) -> Decision:
@@ -211,7 +214,7 @@ class Work:
         verdict = self._tried(found) if way.check else Ready(text="")
         if isinstance(verdict, Broken):
             self._refused(found, verdict)
-        return self._moved(found, lambda now: traffic.second(now, way)), verdict.text
+        return self._moved(found, lambda now: traffic.second(self._still_ours(now), way)), verdict.text
 
     def _tried(self, found: Json) -> Ready | Broken:
         there, readiness = canary(found), self._service.readiness
@@ -230,17 +233,26 @@ class Work:
         there = canary(found)
         assert there is not None  # noqa: S101  (only a trial is asked)
         self._restore.done()
-        self._moved(found, traffic.refused)
+        self._moved(found, lambda now: self._given_back(now, there.before.revision))
         readiness = self._service.readiness or Readiness()
         raise DeployError(trial.bad(self._service.name, there, readiness, verdict.text))
 
-    def _moved(self, found: Json, update: Callable[[Json], Json]) -> Json:
-        """The service once its requests go where *update* sends them; no revision is made for that."""
+    def _given_back(self, found: Json | None, revision: str) -> Json | None:
+        if found is not None and held(found) == revision:
+            return None
+        return traffic.refused(self._still_ours(found))
+
+    def _moved(self, found: Json | None, update: Callable[[Json | None], Json | None]) -> Json:
+        """The service once its requests go where *update* sends them; no revision is made for that.
+
+        update: None where they go there already: the answer to our own update was lost.
+        """
         for tries in range(TRIES):
             self._attempt.checkpoint()
-            found = self._still_ours(self._looked()) if tries else found
-            operation = self._hands.update(self._wanted.name, update(found), text(found, "etag"))
-            if operation is not None:
+            found = self._looked() if tries else found
+            body = update(found)
+            operation = self._hands.update(self._wanted.name, body, text(found, "etag")) if body is not None else None
+            if body is None or operation is not None:
                 return self._settled(operation)
         raise DeployError(words.busy(self._wanted.name), transient=True)
 
@@ -258,9 +270,9 @@ class Work:
 
 
 def _told(decision: Decision, note: str, found: Json) -> str:
-    """Of a new service where it is reached, too."""
+    """Of a new version where it is reached, too."""
     past = _PAST[decision.change.kind]
-    if decision.change.kind == "create" and (uri := text(found, "uri")):
+    if decision.change.kind in {"create", "replace"} and (uri := text(found, "uri")):
         past = f"{past} at {uri}"
     said = f"{past}: {decision.change.cause}" if decision.change.kind in _WITH_CAUSE else past
     return f"{said}; {note}" if note else said

@@ -138,6 +138,11 @@ def test_what_was_changed_outside_is_sent_with_its_template() -> None:
     assert decide(wanted(), found()).way.keep
 
 
+def test_what_was_changed_outside_is_sent_too_where_something_beside_the_template_changes() -> None:
+    assert not decide(wanted(hash="h3"), found(client="gcloud")).way.keep
+    assert decide(wanted(hash="h3"), found()).way.keep
+
+
 def test_what_gcloud_made_of_our_own_file_is_as_it_should_be() -> None:
     ours = {name: value for name, value in found()["labels"].items() if name != "fleetflow-generation"}
 

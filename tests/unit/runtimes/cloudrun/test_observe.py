@@ -60,6 +60,13 @@ def test_a_stage_is_what_bears_its_labels() -> None:
     assert (owner(thing("api")), owner(foreign)) == (ServiceName("api"), "")
 
 
+def test_labels_under_another_name_are_a_copy_that_somebody_made() -> None:
+    ours, copy, whole = thing("api"), {**thing("api"), "name": f"{PLACE}/services/shop-copy"}, thing("api")
+    del whole["labels"]["fleetflow-service"]
+
+    assert [is_of(each, PRD) for each in (ours, copy, whole)] == [True, False, False]
+
+
 def test_all_steps_of_a_run_share_one_look() -> None:
     region = Region(thing("api"))
     region.opened.clear()

@@ -46,6 +46,12 @@ def test_who_would_not_wait_takes_no_token_away_from_the_others() -> None:
     assert (refused, bucket.take(60)) == ([None] * 5, 60.0)
 
 
+def test_who_has_no_patience_left_gets_what_is_there() -> None:
+    bucket = Bucket(1, Clock())
+
+    assert [bucket.take(-0.1), bucket.take(-0.1)] == [0.0, None]
+
+
 def test_nobody_asks_while_google_wants_to_be_left_alone() -> None:
     clock = Clock()
     bucket = Bucket(TOKENS, clock)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fleetflow_tasks.runtimes.base import ServiceStatus
+from fleetflow_tasks.runtimes.cloudrun.canary import BEFORE, HELD
 from fleetflow_tasks.runtimes.cloudrun.executions import EXECUTION, note
 from fleetflow_tasks.runtimes.cloudrun.status import told, unread
 
@@ -116,6 +117,25 @@ def test_a_service_that_never_served_is_failed_or_starting() -> None:
     assert shown(line(ours(failed("NOVEL", latestReadyRevision="")))) == "failed: Cloud Run says no more than NOVEL"
     assert shown(line(ours(serving(reconciling=True, latestReadyRevision="")))) == "starting: starting"
     assert line(ours(failed(latestReadyRevision=""))).since is None
+
+
+@pytest.mark.parametrize(
+    ("notes", "image"),
+    [
+        ({BEFORE: "shop-prd-api-00001-old - - 10"}, "eu.example/shop/api:2"),
+        ({HELD: "shop-prd-api-00001-old"}, PINNED),
+    ],
+)
+def test_what_serves_is_not_the_newest_while_that_is_on_trial_or_was_given_up(
+    notes: dict[str, str], image: str
+) -> None:
+    found = ours(serving(annotations=notes))
+
+    status = line(found, revision(name=OLD, containers=[{"image": PINNED}]))
+
+    assert unread([found]) == (OLD,)
+    assert (status.image, status.digest) == (image, PINNED)
+    assert (line(found).image, line(found).digest) == ("eu.example/shop/api:2", "")
 
 
 def test_one_that_is_being_changed_goes_on_serving() -> None:

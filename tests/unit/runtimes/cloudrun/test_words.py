@@ -65,6 +65,13 @@ def test_others_who_change_it_all_the_time_are_to_be_looked_for() -> None:
     assert words.busy(NAME).message == "`shop-prd-api` changes all the time while it is being deployed"
 
 
+@pytest.mark.parametrize("why", ["image changed", ""])
+def test_a_share_of_what_is_not_there_any_more_is_not_given(why: str) -> None:
+    problem = words.not_as_deployed("api", why)
+
+    assert (problem.cause, problem.fix) == ((why,) if why else (), "deploy it first")
+
+
 def test_silence_is_no_failure_of_the_service() -> None:
     assert words.unheard(service(), "connection refused").message == (
         "how `api` is could not be learned in time: connection refused"
@@ -92,6 +99,7 @@ def test_what_was_printed_and_what_serves_now_stand_at_the_end() -> None:
     )
     assert words.with_lines(problem, ["one", "two"]).cause == ("why", "its last 2 lines:", "  one", "  two")
     assert words.noted(words.with_lines(problem, ()), "") is problem
+    assert words.headed(()) == ()
 
 
 def test_what_stays_is_named() -> None:
