@@ -146,7 +146,7 @@ def test_what_was_mended_outside_is_tried_anew_with_the_same_file(stage: Stage, 
 
     outcome = stage.up(service("api", image))["api:deploy"]
 
-    assert outcome.text.startswith("started again: ")
+    assert outcome.text == f"started again: it failed: the image `{image}` does not exist, or cannot be seen"
     assert stage.serving("api") == {image: 100}
     assert stage.revisions("api") == [image, image]
     assert stage.changes(service("api", image)) == {}

@@ -11,7 +11,7 @@ import pytest
 PUBLIC = {
     "fleetflow_tasks.api": (
         "Follow Following Forward Forwarded Planned Promotion Request Shift actor changes checkup declared_ports execute followed"
-        " forwarded imported is_held logs opened origin plan promotion queue rendered retried rolled_back runs shift shown stages status"
+        " forwarded imported is_held logs opened origin plan promotion queue rendered retried rolled_back rolled_back_here runs shift shown stages status"
         " submitted teardown_plan up validated version_before which_redis work written"
     ),
     "fleetflow_tasks.runtimes.base": (

@@ -14,6 +14,7 @@ import msgspec
 
 from fleetflow_tasks.config.model import Data
 from fleetflow_tasks.runtimes.base import Change, FieldChange
+from fleetflow_tasks.runtimes.cloudrun import causes
 from fleetflow_tasks.runtimes.cloudrun.canary import annotation
 from fleetflow_tasks.runtimes.cloudrun.conditions import judged
 from fleetflow_tasks.runtimes.cloudrun.desired import Desired
@@ -94,7 +95,7 @@ def _is_same(wanted: Desired, found: Json) -> bool:
 
 def _change(wanted: Desired, found: Json, chosen: Way, verdict: Verdict | None) -> Change:
     if isinstance(verdict, Broken):
-        return Change(kind="start", cause=verdict.text)
+        return Change(kind="start", cause=f"it failed: {causes.cause(found).message}")
     if chosen.kind == "back":
         return _requests(found, chosen, f"the requests go back to revision {chosen.traffic[0]['revision']}")
     if not _is_same(wanted, found):

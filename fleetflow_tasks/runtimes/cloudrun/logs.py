@@ -205,7 +205,6 @@ def _refused(error: CloudRunError, plan: Plan, wanted: Sequence[ResolvedService]
     return Problem(
         code="logs",
         message=message,
-        cause=(f"it can be seen at {printed.link(plan, printed.of_services(plan, wanted))}",),
         fix=fix,
         more=printed.command(plan, printed.of_services(plan, wanted)),
     )

@@ -9,10 +9,10 @@ said in full: all requests to the newest. What a file cannot say stands above it
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from fleetflow_tasks.plan.model import Plan
 from fleetflow_tasks.runtimes import labels
+from fleetflow_tasks.runtimes.as_yaml import ordered, yaml
 from fleetflow_tasks.runtimes.cloudrun.desired import Desired, desired, marked
 from fleetflow_tasks.runtimes.cloudrun.form import Json
 from fleetflow_tasks.runtimes.cloudrun.knative import as_knative
@@ -20,8 +20,6 @@ from fleetflow_tasks.runtimes.cloudrun.knative_head import place
 from fleetflow_tasks.runtimes.cloudrun.mapping import Left
 from fleetflow_tasks.runtimes.cloudrun.shares import NEWEST
 from fleetflow_tasks.runtimes.cloudrun.source import CLOUDRUN
-
-_FIRST = ("apiVersion", "kind", "metadata", "name")
 
 
 def rendered(plan: Plan) -> Mapping[str, str]:
@@ -46,18 +44,13 @@ def _whole(plan: Plan, wanted: Desired) -> Json:
 
 
 def _as_json(body: Json) -> str:
-    return json.dumps(_ordered(body), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(ordered(body), indent=2, ensure_ascii=False) + "\n"
 
 
 def _as_yaml(wanted: Desired, body: Json) -> str:
-    import yaml  # only who renders needs it
-
     converted = as_knative(body, wanted.kind)
     heads = "".join(f"# {line}\n" for line in (*_beside(wanted), *_unsaid(converted.left)))
-    text: str = yaml.safe_dump(
-        _ordered(converted.body), sort_keys=False, default_flow_style=False, allow_unicode=True, width=120
-    )
-    return heads + text
+    return heads + yaml([converted.body], started=False)
 
 
 def _beside(wanted: Desired) -> Iterator[str]:
@@ -76,11 +69,3 @@ def _beside(wanted: Desired) -> Iterator[str]:
 def _unsaid(left: Iterable[Left]) -> Iterator[str]:
     for each in left:
         yield f"Knative's form has no place for {each.path}: {json.dumps(each.value, ensure_ascii=False)}"
-
-
-def _ordered(value: object) -> Any:
-    """A copy throughout, in one order: pyyaml would write what stands twice as an anchor and an alias."""
-    if isinstance(value, Mapping):
-        first = [name for name in _FIRST if name in value]
-        return {name: _ordered(value[name]) for name in (*first, *sorted(value.keys() - set(first)))}
-    return [_ordered(each) for each in value] if isinstance(value, (list, tuple)) else value

@@ -190,11 +190,14 @@ class CloudRunRuntime:
 
     @contextmanager
     def _looking(self, plan: Plan) -> Iterator[Place]:
+        here: Place | None = None
         try:
             here = Place(self._regions.at(settings(plan).region), plan)
             yield here
         except CloudRunError as error:
-            raise UnavailableError(explain.problem_of(error, plan, None, f"look at stage `{plan.stage}`")) from error
+            account = here.client.account if here is not None else ""
+            problem = explain.problem_of(error, plan, None, f"look at stage `{plan.stage}`", account=account)
+            raise UnavailableError(problem) from error
 
 
 def _doing(plan: Plan, step: Step) -> str:

@@ -5,7 +5,7 @@ What should be, all of it pure: `desired` asks for the objects of a service. The
 kind upon `manifests`, their common form: `template` makes the pod, with `probes`, `dependencies` (that it waits for), `stopping`,
 `environment` (its variables) and `storage` (its claims); `workloads` keeps it running, `routes` leads to it. `options` is
 what `kubernetes { … }` of a service may say, `settings` what its stage says; `check` says what cannot be, with
-`option_checks`, `between` (services of one stage), and `complaints`, their form. `names`, `quantities` and `as_yaml`
+`option_checks`, `between` (services of one stage), and `complaints`, their form. `names` and `quantities`
 are how things are written; `kinds` is the closed table of what we make and read.
 
 What is: `observe` looks at a stage once for all of its steps, `place` is where it looks. `objects` reads the API's JSON,

@@ -21,8 +21,8 @@ import msgspec
 from fleetflow_tasks.config.model import Data, Secret, ServiceName
 from fleetflow_tasks.plan.model import Plan, ResolvedService
 from fleetflow_tasks.runtimes import labels
+from fleetflow_tasks.runtimes.as_yaml import yaml
 from fleetflow_tasks.runtimes.kubernetes import environment, routes, storage, template, workloads
-from fleetflow_tasks.runtimes.kubernetes.as_yaml import yaml
 from fleetflow_tasks.runtimes.kubernetes.kinds import NAMESPACE, SECRET, SERVICE_ACCOUNT
 from fleetflow_tasks.runtimes.kubernetes.manifests import (
     HASH,

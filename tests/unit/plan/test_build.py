@@ -154,6 +154,17 @@ def test_the_runtime_asked_for_replaces_the_stages_own_but_not_a_services() -> N
     assert plan.options == {"docker": {"color": "red"}, "cloudrun": {"color": "red"}}
 
 
+def test_a_service_that_names_no_runtime_has_it_from_where_its_stage_does() -> None:
+    stage, own = place("fleet.kdl", 3), place("db.kdl", 7)
+    services = (service("api"), service("db", runtime=RuntimeName("docker"), places={"runtime": own}))
+    choice = RuntimeChoice(name=RuntimeName("docker"), place=stage)
+    stages = (Stage(name=STG, runtime=choice, services=services),)
+
+    made = build(Project(name=ProjectName("shop"), root="/srv/shop", stages=stages), STG)
+
+    assert [each.places["runtime"] for each in made.services] == [stage, own]
+
+
 def test_a_runtime_of_another_package_is_known_where_it_is_named() -> None:
     plan = build(project(service("db"), runtime="nomad"), STG, known=["nomad"])
 

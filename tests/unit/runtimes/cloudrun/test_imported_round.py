@@ -30,6 +30,7 @@ HOSTILE = st.sampled_from(
             "# remark",
             "line\nbreak",
             "tab\t",
+            "a\x85b\u2028\u2029",
             "\u200b\u202e",
             "é…😀",
             "- a",
