@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """`flow ps` of a stage on Cloud Run."""
 
-from fleetflow_tasks.plan.model import ResolvedService
-from fleetflow_tasks.testing import eventually
+import pytest
 
-from .stage import READY, Stage, service
+from fleetflow_tasks.errors import UnavailableError
+from fleetflow_tasks.plan.model import ResolvedService
+from fleetflow_tasks.runtimes.cloudrun.runtime import CloudRunRuntime
+from fleetflow_tasks.testing import eventually
+from fleetflow_tasks.testing.cloudrun import Server
+
+from .stage import PROJECT, READY, Stage, service
 
 DIGEST = "@sha256:" + "a" * 64
 
@@ -44,6 +49,22 @@ def test_a_version_that_failed_is_told_beside_the_one_that_serves(stage: Stage) 
 
     assert line.startswith("api running drift: ")
     assert line.endswith("goes on serving: the image `scripted/not-found` does not exist, or cannot be seen")
+
+
+def test_who_may_not_look_is_told_as_whom_he_came(stage: Stage, server: Server) -> None:
+    account = "stranger@fleetflow.iam.gserviceaccount.com"
+    server.accounts.add(account)
+    stranger = CloudRunRuntime(server.environ(account))
+
+    with pytest.raises(UnavailableError) as failure:
+        stranger.status(stage.plan(service("api")))
+    stranger.close()
+
+    (problem,) = failure.value.problems
+    assert problem.message == (
+        f"cannot look at stage `prd`: `{account}` lacks permission `run.services.list` in project `{PROJECT}`"
+    )
+    assert f"--member=serviceAccount:{account} " in problem.fix
 
 
 def test_a_first_version_that_failed_is_failed(stage: Stage) -> None:

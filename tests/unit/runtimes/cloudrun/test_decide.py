@@ -76,7 +76,7 @@ BROKEN: dict[str, Any] = {
         (found("h1"), "update: configuration changed (none, sent)"),
         (found("", ""), "replace: it was made by an earlier tool (straight, sent)"),
         (found(reconciling=True), "start: not ready yet: starting (none, not sent)"),
-        (found(**BROKEN), "start: no access to secret `key` (straight, sent, anew)"),
+        (found(**BROKEN), "start: it failed: no access to secret `key` (straight, sent, anew)"),
         (found(client="gcloud"), "replace: changed outside, by `gcloud` (straight, sent)"),
         (
             found(client="gcloud", traffic=[{"type": REVISION, "revision": "api-1", "percent": 100}]),
