@@ -50,8 +50,8 @@ def test_a_rollout_that_is_still_under_way_is_waited_for(stage: Stage) -> None:
     api = service("api", "scripted/ready:5s")
     stage.up(service("api"))
     stage.up(api)
-    for pod in stage.pods("api"):
-        stage.removed(POD, pod["metadata"]["name"])
+    for pod in stage.names(POD):
+        stage.removed(POD, pod)
     eventually(lambda: stage.changes(api).get("api:deploy", "").startswith("start: not ready: 0 of 1 pods ready"), 10)
 
     stage.up(api)
