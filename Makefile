@@ -5,7 +5,7 @@
 # until `make engine-down` and `make cluster-down`.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-kubernetes demo-cloudrun test soak check lint fix bench docs clean engine-up engine-down cluster cluster-down
+.PHONY: help setup demo demo-kubernetes demo-cloudrun test soak fuzz check lint fix bench docs clean engine-up engine-down cluster cluster-down
 
 BIN := .venv/bin
 SCRIPTS := scripts/paths scripts/setup scripts/engine scripts/cluster scripts/images scripts/run scripts/test scripts/showing \
@@ -34,6 +34,10 @@ test: ## every test, on a real Redis, a real Docker Engine and a real Kubernetes
 soak: ## break workers, Redis, network and hints under many runs for ten minutes; SECONDS=60 SEED=42
 	@scripts/setup
 	@$(BIN)/python -m tests.engine.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+
+fuzz: ## look for ten minutes for bytes that give neither a project nor our errors; SECONDS=60 SEED=42
+	@scripts/setup
+	@$(BIN)/python -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 check: lint test ## exactly what CI runs: lint, types, layers, then every test
 

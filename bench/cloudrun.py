@@ -144,7 +144,7 @@ def up(fleet: Fleet, server: Server) -> Done:
 
 def _seconds(output: str) -> float:
     events = [json.loads(line) for line in output.splitlines()]
-    begun = [event["run"]["submitted"] for event in events if event["type"] == "snapshot"]
+    begun = [event["submitted"] for event in events if event["type"] == "snapshot"]
     ended = [event["at"] for event in events if event["type"] == "run.ended"]
     return float(ended[0] - begun[0]) if begun and ended else 0.0
 

@@ -17,7 +17,7 @@ A deployment that fails raises nothing: it is a state of a step, and `flow` then
 are click's, with its exit code 2.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar, Literal
 
 import msgspec
@@ -28,6 +28,22 @@ EXIT_USAGE = 2  # click's own
 EXIT_UNWRITTEN = 74  # the output could not be written; sysexits.h calls it EX_IOERR
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
 EXIT_UNREAD = 141  # 128 + SIGPIPE: whoever read the output has gone
+
+# All that `flow` may leave with, for its help and its documentation. `flow exec` passes on what its command left with.
+EXITS: Mapping[int, str] = {
+    EXIT_OK: "done",
+    EXIT_FAILED: "the run ended badly; of `diff` and `plan --exit-code`: something would change; of `fmt --check`: a file is not formatted",
+    EXIT_USAGE: "the command line is wrong",
+    3: "the files are wrong",
+    4: "Redis, an engine, a worker or a credential is not there",
+    5: "refused: a busy stage, another key, something that is not ours",
+    6: "the run was cancelled",
+    70: "a mistake in FleetFlow itself",
+    EXIT_UNWRITTEN: "the output could not be written",
+    127: "of `exec`: the service has no such command",
+    EXIT_INTERRUPTED: "interrupted, what was begun may go on; 143: by SIGTERM, 129: by SIGHUP",
+    EXIT_UNREAD: "whoever read the output has gone",
+}
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +82,12 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     more: str = ""
     place: Place | None = None
     severity: Literal["error", "warning", "note"] = "error"
+
+    def __post_init__(self) -> None:
+        """A user's word may hold the end of a line, and a message quotes it."""
+        for name, said in (("message", self.message), ("fix", self.fix)):
+            if "\n" in said or "\r" in said:
+                msgspec.structs.force_setattr(self, name, said.replace("\n", "\\n").replace("\r", "\\r"))
 
 
 class FleetFlowError(Exception):

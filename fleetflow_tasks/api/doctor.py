@@ -4,7 +4,6 @@
 import platform
 import time
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
 from typing import TYPE_CHECKING, cast
 
 from msgspec.structs import replace
@@ -49,6 +48,8 @@ def _checks(request: Request) -> "Iterator[Check]":
 
 
 def _versions() -> "Check":
+    from importlib.metadata import version
+
     from fleetflow_tasks.engine.checkup import Check
 
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)

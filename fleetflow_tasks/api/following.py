@@ -13,6 +13,7 @@ from fleetflow_tasks.plan.model import Step
 
 if TYPE_CHECKING:
     from fleetflow_tasks.engine.model import AnyEvent, EventId, Run, RunId, Snapshot
+    from fleetflow_tasks.engine.overview import Overview
     from fleetflow_tasks.engine.store import Store
 
 ASK = 1.0  # seconds between two looks whether a silent run is still known
@@ -151,6 +152,13 @@ class Following:
             yield
         finally:
             thread.join()
+
+    def overview(self) -> "Overview":
+        """Its stage and the workers at this moment: what tells why it waits."""
+        from fleetflow_tasks.api.overlooking import overview
+
+        run = self.snapshot().run
+        return overview(self._store, [(run.project, run.stage)])
 
     def clock(self) -> Callable[[], float]:
         """Redis's seconds, asked once and counted on from there."""

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Self, cast
 
+from fleetflow_tasks.api.reading import no_service
 from fleetflow_tasks.api.request import Request, runtimes_of
 from fleetflow_tasks.config.model import Data, ServiceName
-from fleetflow_tasks.config.nearest import suggestion
 from fleetflow_tasks.errors import FleetFlowError, PlanError, Problem, UnavailableError
 from fleetflow_tasks.plan.model import Plan, ResolvedService
 from fleetflow_tasks.runtimes.base import Interactive, Terminal
@@ -45,13 +45,13 @@ def execute(
     request: Request, made: Plan, service: str, command: Sequence[str], terminal: Terminal, *, instance: str = ""
 ) -> int:
     """The command's own exit code. Raises PlanError, UnavailableError, NotStartedError."""
-    found = _service(made, service)
+    found = _service(request, made, service)
     return _interactive(request, found).execute(made, found.name, command, terminal, instance=instance)
 
 
-def declared_ports(made: Plan, service: str) -> Sequence[Forward]:
+def declared_ports(request: Request, made: Plan, service: str) -> Sequence[Forward]:
     """Those that the service says it has, each on the same number here; of several protocols only TCP can be carried."""
-    found = _service(made, service)
+    found = _service(request, made, service)
     ports = [port.container for port in found.ports if port.protocol == "tcp"]
     if not ports:
         raise PlanError(
@@ -81,7 +81,7 @@ def forwarded(
     say: is told what is wrong with a connection, by the thread that carries it; the others go on.
     Raises PlanError, UnavailableError where nothing of the service runs now, or a local port cannot be had.
     """
-    found = _service(made, service)
+    found = _service(request, made, service)
     runtime = _interactive(request, found)
     to = runtime.reached(made, found.name, instance=instance)
     carried = _carried(runtime, made, found.name, instance, say)
@@ -147,16 +147,10 @@ class _Door:
             threading.Thread(target=self._carry, args=(self._remote, line), daemon=True).start()
 
 
-def _service(made: Plan, name: str) -> ResolvedService:
+def _service(request: Request, made: Plan, name: str) -> ResolvedService:
     found = next((service for service in made.services if service.name == name), None)
     if found is None:
-        raise PlanError(
-            Problem(
-                code="unknown-service",
-                message=f"stage `{made.stage}` has no service `{name}`",
-                fix=suggestion(name, [service.name for service in made.services]),
-            )
-        )
+        raise PlanError(no_service(made, name, request))
     return found
 
 

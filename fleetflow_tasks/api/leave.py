@@ -29,11 +29,6 @@ def allowed(request: Request, made: Plan) -> Plan:
     return given(made, CLOUDRUN, canary="" if request.canary is None else str(request.canary))
 
 
-def at_once(made: Plan) -> Plan:
-    """*made* with no new version that gets a part of the requests alone, whatever the text says: who goes back is in a hurry."""
-    return given(made, CLOUDRUN, canary="100") if CLOUDRUN in made.runtimes else made
-
-
 def moving(made: Plan, share: int) -> Plan:
     """*made*, for the requests' sake: what is on trial gets *share* percent of them."""
     return given(made, CLOUDRUN, canary=str(share), promote="yes")

@@ -6,11 +6,11 @@ or carries another stage's, is never changed, and then nothing is. A file of our
 since whoever applies the folder would bring it back.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from fleetflow_tasks.api.addresses import with_urls_if_any
+from fleetflow_tasks.api.replacing import put
 from fleetflow_tasks.api.request import Request, runtimes_of
 from fleetflow_tasks.config.model import Data, RuntimeName
 from fleetflow_tasks.errors import Problem, RefusedError
@@ -19,7 +19,6 @@ from fleetflow_tasks.plan.model import Plan
 Rendered = Mapping[RuntimeName, Mapping[str, str]]
 
 _HEAD = 400  # bytes of a file in which its mark must stand
-_PRIVATE, _OPEN = 0o600, 0o666  # less what the process's umask takes
 _OTHERS = 0o077  # who is not the owner
 _MARK = "made by `flow render`"
 
@@ -32,14 +31,21 @@ class Written(Data, frozen=True, kw_only=True):
     removed: tuple[str, ...] = ()
 
 
-def rendered(request: Request, made: Plan, *, secrets: bool = False) -> Rendered:
-    """runtime -> file name -> text. secrets: by their values.
+def rendered(request: Request, made: Plan, *, secrets: bool = False, part: bool = False) -> Rendered:
+    """runtime -> file name -> text. secrets: by their values. part: of the services alone that *made* has steps for.
 
     No platform is asked, but for the URLs that services are told of others; of one that does not answer, none is known.
     """
     runtimes = runtimes_of(request)
     told = with_urls_if_any(made, runtimes)
-    return {name: runtimes(name).render(told, secrets=secrets) for name in made.runtimes}
+    every = {name: runtimes(name).render(told, secrets=secrets) for name in made.runtimes}
+    return {name: _of_steps(made, files) for name, files in every.items()} if part else every
+
+
+def _of_steps(made: Plan, files: Mapping[str, str]) -> Mapping[str, str]:
+    """A file is named after its service, and a dot stands behind that name."""
+    heads = tuple(f"{step.service}." for step in made.steps if step.service is not None)
+    return {name: text for name, text in files.items() if name.startswith(heads)}
 
 
 def written(folder: Path, made: Plan, texts: Rendered, *, secrets: bool = False) -> Written:
@@ -110,14 +116,5 @@ def _replaced(path: Path, text: str, *, secrets: bool) -> bool:
     if path.exists() and path.read_bytes() == text.encode() and not (secrets and path.stat().st_mode & _OTHERS):
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with os.fdopen(
-            os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE if secrets else _OPEN), "w", encoding="utf-8"
-        ) as file:
-            file.write(text)
-        new.replace(path)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise
+    put(path, text.encode(), private=secrets)
     return True

@@ -7,13 +7,14 @@ as a whole, succeeded, and would do something else than the stage's last one.
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import dropwhile
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from fleetflow_tasks.api.connected import Say, opened, settings_of
 from fleetflow_tasks.api.following import KNOWN_RUNS, Follow, Following, which
-from fleetflow_tasks.api.leave import allowed, at_once
+from fleetflow_tasks.api.leave import allowed
 from fleetflow_tasks.api.origin import actor, again
 from fleetflow_tasks.api.request import Request
 from fleetflow_tasks.api.running import handed, superseded, up
@@ -22,7 +23,7 @@ from fleetflow_tasks.config.nearest import suggestion
 from fleetflow_tasks.errors import Problem, RefusedError
 from fleetflow_tasks.plan.codec import Keys, content_hash, readable
 from fleetflow_tasks.plan.compare import compare
-from fleetflow_tasks.plan.leave import without
+from fleetflow_tasks.plan.leave import at_once, without
 from fleetflow_tasks.plan.model import Plan
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ def version_before(
     Raises RefusedError where there is no such run, or its plan cannot be opened.
     """
     from fleetflow_tasks.engine.record import Version
+    from fleetflow_tasks.engine.retrying import only_restarts
     from fleetflow_tasks.engine.trouble import known
 
     keys = settings_of(request).keys
@@ -154,7 +156,8 @@ def version_before(
         place = (target.project, target.stage) if target is not None else stage_of(store, project, stage)
         if target is not None and stage not in {None, target.stage}:
             raise RefusedError(_elsewhere(target, str(stage)))
-        begun = [run for run in store.runs(*place, limit=KNOWN_RUNS) if run.generation]
+        every = [run for run in store.runs(*place, limit=KNOWN_RUNS) if run.generation]
+        begun = list(dropwhile(lambda run: only_restarts(run, store), every))
         last = last_of(begun, place)
         now = _plan(store, last, keys)
         chosen, plan = (

@@ -35,19 +35,27 @@ class Request(Data, frozen=True, kw_only=True):
     canary: int | None = None
 
 
-def chosen(request: Request) -> tuple[Loaded, StageName]:
-    """The project as the chosen stage sees it: `fleet.{stage}.kdl` and `.env.{stage}` count for that stage alone."""
+def chosen(request: Request, *, values: bool = True) -> tuple[Loaded, StageName]:
+    """The project as the chosen stage sees it: `fleet.{stage}.kdl` and `.env.{stage}` count for that stage alone.
+
+    values: False for who needs no secrets: one may then be without a value here.
+    """
     named = request.stage or request.environ.get("FLEETFLOW_STAGE") or request.environ.get("FLEET_STAGE")
     stage = StageName(named) if named else _default_stage(load_project(request, None))
-    return load_project(request, stage), stage
+    return load_project(request, stage, values=values), stage
 
 
-def load_project(request: Request, stage: StageName | None) -> Loaded:
+def folder(request: Request) -> Path:
+    """Where to look for the files, by its whole path."""
     try:
-        directory = Path(request.directory).absolute()
+        return Path(request.directory).absolute()
     except FileNotFoundError as error:
         message = "the folder in which this command was started is not there any more"
         raise ConfigError(Problem(code="no-folder", message=message, fix="change into a folder that exists")) from error
+
+
+def load_project(request: Request, stage: StageName | None, *, values: bool = True) -> Loaded:
+    directory = folder(request)
 
     def read(blocks: Blocks) -> Loaded:
         return load(
@@ -58,6 +66,7 @@ def load_project(request: Request, stage: StageName | None) -> Loaded:
             environ=request.environ,
             strict=request.strict,
             blocks=blocks,
+            values=values,
         )
 
     return _with_others(read)

@@ -6,20 +6,19 @@ from typing import TYPE_CHECKING
 
 from fleetflow_tasks.api.connected import opened, settings_of
 from fleetflow_tasks.api.following import KNOWN_RUNS, which
+from fleetflow_tasks.api.overlooking import overview
 from fleetflow_tasks.api.request import Request
 from fleetflow_tasks.config.model import ProjectName, StageName
 from fleetflow_tasks.errors import RefusedError
-from fleetflow_tasks.plan.codec import Keys, NewerSchemaError, Readable, header, readable, unseal
+from fleetflow_tasks.plan.codec import Keys, Readable, readable, unseal
 from fleetflow_tasks.plan.compare import Difference, compare
 from fleetflow_tasks.plan.model import Plan
 
 if TYPE_CHECKING:
     from fleetflow_tasks.engine.model import AnyEvent, Run, RunId, RunStatus
-    from fleetflow_tasks.engine.overview import Overview, StageOverview
+    from fleetflow_tasks.engine.overview import Overview
     from fleetflow_tasks.engine.record import Record
     from fleetflow_tasks.engine.store import Store
-
-_QUEUED: tuple["RunStatus", ...] = ("queued",)
 
 
 def runs(
@@ -73,21 +72,8 @@ def shown(request: Request, run: str | None = None) -> "Record":
 
 def queue(request: Request) -> "Overview":
     """What goes on in all stages, and who serves which queue."""
-    from fleetflow_tasks.engine.overview import Overview
-
     with opened(request) as store:
-        stages = tuple(_stage(store, *stage) for stage in sorted(store.active_stages()))
-        workers = tuple(store.workers())
-        served = {queue for worker in workers for queue in worker.queues}
-        wanted = {state.queue for stage in stages if stage.active for state in stage.active.steps}
-        last = {queue: store.last_served(queue) for queue in wanted - served}
-        return Overview(
-            now=store.now(),
-            stages=stages,
-            workers=workers,
-            lengths={queue: store.queue_length(queue) for queue in sorted(served | wanted)},
-            seen={queue: at for queue, at in last.items() if at is not None},
-        )
+        return overview(store, sorted(store.active_stages()))
 
 
 def _events(store: "Store", run: "RunId") -> tuple["AnyEvent", ...]:
@@ -136,34 +122,3 @@ def _differences(old: Plan | None, new: Plan, run: "Run") -> tuple[Difference, .
     if old is None:
         return None
     return tuple(each for each in compare(old, new) if run.whole or each.kind != "removed")
-
-
-def _stage(store: "Store", project: ProjectName, stage: StageName) -> "StageOverview":
-    from fleetflow_tasks.engine.overview import StageOverview
-
-    active = store.active_run(project, stage)
-    snapshot = store.snapshot(active.id) if active is not None else None
-    line = store.runs(project, stage, statuses=_QUEUED, limit=KNOWN_RUNS)
-    schema, key = _sealed(store, active.id) if active is not None else (0, "")
-    return StageOverview(
-        project=project,
-        stage=stage,
-        active=snapshot,
-        line=tuple(sorted(line, key=lambda run: run.ahead)),
-        undo=store.undo(project, stage),
-        schema=schema,
-        key=key,
-        quiet=store.quiet_until(project, stage),
-    )
-
-
-def _sealed(store: "Store", run: "RunId") -> tuple[int, str]:
-    """Which schema and which key a worker must know for *run*'s plan."""
-    blob = store.sealed_plan(run)
-    try:
-        head = header(blob) if blob is not None else None
-    except NewerSchemaError as newer:
-        return newer.schema, ""
-    except RefusedError:  # no worker opens it either, and its steps say so
-        head = None
-    return (head.schema, head.key) if head is not None else (0, "")

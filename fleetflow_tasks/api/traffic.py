@@ -52,9 +52,12 @@ def shift(
     only: of these services alone. project, stage: None where only one stage has runs at all.
     Raises RefusedError where there is nothing to move, or the last run's plan cannot be opened; UnavailableError.
     """
+    from fleetflow_tasks.engine.retrying import only_restarts
+
     with opened(request) as store:
         place = stage_of(store, project, stage, "flow promote-traffic --stage={}")
-        last = last_of((run for run in store.runs(*place, limit=KNOWN_RUNS) if run.generation), place)
+        begun = (run for run in store.runs(*place, limit=KNOWN_RUNS) if run.generation)
+        last = last_of((run for run in begun if not only_restarts(run, store)), place)
         _refuse(_under_way(last))
         plan, here = _deployed(store, last, request), was_here(store, last)
     _refuse(_unknown(plan, only))

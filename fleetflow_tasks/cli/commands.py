@@ -4,25 +4,25 @@
 `flow --help` imports click and nothing else: the one-line help of a command stands in the table, not in its module.
 """
 
-import errno
-import logging
-import os
 import sys
-import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from keyword import iskeyword
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from fleetflow_tasks import __version__
-from fleetflow_tasks.cli.interrupted import exit_code
-from fleetflow_tasks.errors import EXIT_INTERRUPTED, EXIT_UNREAD, EXIT_UNWRITTEN, Bug, FleetFlowError, Problem
+from fleetflow_tasks.cli import failing, verbose
+from fleetflow_tasks.errors import EXIT_UNREAD, EXITS, FleetFlowError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 # name -> what it does, in one line. The module is `fleetflow_tasks.cli.<name>`, `_` for `-` and behind a word of Python's
 # own; the command in it is called `command`.
 COMMANDS = {
+    "init": "Begin a project: write a first `fleet.kdl`.",
     "up": "Deploy a stage from this machine and wait until it serves.",
     "submit": "Hand a stage to the workers.",
     "watch": "Follow a run that is under way, or read one that has ended.",
@@ -38,19 +38,22 @@ COMMANDS = {
     "logs": "Show what the services of a stage print.",
     "exec": "Run a command inside a running service.",
     "port-forward": "Carry ports of this machine to a running service.",
-    "down": "Remove a stage's services; volumes and their data stay.",
+    "restart": "Start what runs of a stage anew, as it is.",
+    "down": "Remove a stage's services; their data stays, unless told otherwise.",
     "plan": "Show what `up` or `submit` would change, and change nothing.",
     "diff": "Show what would change, field by field.",
     "render": "Print what would be sent to a platform, or write it as files.",
     "import": "Write KDL from what a platform runs already.",
     "validate": "Check the files, and change nothing.",
+    "build": "Build the images of a stage, and push them where others deploy it.",
+    "config": "Print a stage with everything filled in, and where each value came from.",
+    "fmt": "Format KDL files; comments and meaning stay.",
     "graph": "Show a stage's steps and what waits for what.",
     "doctor": "Look at Redis, keys, workers and engines, and say what is wrong.",
+    "version": "Show the version, and which runtimes are installed.",
+    "completion": "Print what makes a shell complete commands and names on TAB.",
     "worker": "Carry out the steps of one or more queues until stopped.",
 }
-
-
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 class UnreadError(Exception):
@@ -69,7 +72,7 @@ class LazyCommands(click.Group):
         name = cmd_name.replace("-", "_") + ("_" if iskeyword(cmd_name) else "")
         command = import_module(f"fleetflow_tasks.cli.{name}").command
         assert isinstance(command, click.Command)  # noqa: S101
-        return command
+        return verbose.told(cmd_name, command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -89,108 +92,60 @@ class LazyCommands(click.Group):
         except BrokenPipeError as gone:
             raise UnreadError from gone
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """click would import every command for the line that stands in the table."""
+        from click.shell_completion import CompletionItem
+
+        commands = [CompletionItem(name, help=doc) for name, doc in COMMANDS.items() if name.startswith(incomplete)]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, "--version", "-V", prog_name="flow", message="%(prog)s %(version)s")
-def flow() -> None:
-    """One KDL file says what runs where; `flow` makes it so, on Docker here or through workers anywhere.
+_ABOUT = """One KDL file says what runs where; `flow` makes it so, on Docker here or through workers anywhere.
 
-    \b
-    Exit codes:
-      0  done                       4  Redis, an engine or a worker is not there
-      1  the run ended badly        5  refused: a busy stage, another key
-      2  the command line is wrong  6  the run was cancelled
-      3  the files are wrong       70  a mistake in FleetFlow itself
-    130  interrupted; it may go on 74  the output could not be written
-    """
+\b
+Exit codes:
+"""
+
+
+@click.group(
+    cls=LazyCommands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help=_ABOUT + "\n".join(f"{code:>5}  {meaning}" for code, meaning in EXITS.items()),
+)
+@click.version_option(__version__, "--version", "-V", prog_name="flow", message="%(prog)s %(version)s")
+def flow() -> None: ...
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """`flow` with *arguments*; without, with the process's own. Returns the exit code."""
+    """`flow` with *arguments*; without, with the process's own. Returns the exit code.
+
+    Each way to fail is told twice under `--json`: on stderr for people, and as one object on stdout.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    as_json = failing.asks_for_json(words)
     try:
-        code = flow.main(args=arguments, prog_name="flow", standalone_mode=False)
+        code = flow.main(args=list(words), prog_name="flow", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as left:
         return left.exit_code
-    except click.Abort:
-        return EXIT_INTERRUPTED
+    except click.Abort as abort:
+        return failing.stopped(abort.__cause__, as_json=as_json)
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        return failing.misused(error, as_json=as_json)
     except FleetFlowError as error:
-        _show(error)
-        return error.exit_code
+        return failing.told(error, as_json=as_json)
     except KeyboardInterrupt as stopped:
-        return exit_code(stopped)
+        return failing.stopped(stopped, as_json=as_json)
     except UnreadError:
         # `flow logs | head` ends as whatever stands before a pipe does: as if by SIGPIPE, and without a word.
-        _print_nowhere()
+        failing.print_nowhere()
         return EXIT_UNREAD
     except OSError as error:
-        return _unwritten(error) if _is_full(error) else _report(error)
+        full = failing.is_full(error, as_json=as_json)
+        return failing.unwritten(error) if full else failing.reported(error, as_json=as_json)
     except Exception as unknown:  # the last of the three places that catch all  # noqa: BLE001
-        return _report(unknown)
-
-
-def _is_full(error: OSError) -> bool:
-    """Whether it is the output that finds no room, and not some file of ours: it is tried once more."""
-    if error.errno not in _NO_ROOM:
-        return False
-    try:
-        print(flush=True)
-    except OSError:
-        return True
-    return False
-
-
-def _unwritten(error: OSError) -> int:
-    _print_nowhere()
-    _show(FleetFlowError(Problem(code="unwritten", message=f"the output could not be written: {error.strerror}")))
-    return EXIT_UNWRITTEN
-
-
-def _print_nowhere() -> None:
-    """Python would complain at its end of what it could not print."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _report(unknown: Exception) -> int:
-    bug = _bug(unknown)
-    _show(bug)
-    return bug.exit_code
-
-
-def _show(error: FleetFlowError) -> None:
-    from fleetflow_tasks.cli.options import warn
-
-    warn(error.problems)
-
-
-def _bug(unknown: Exception) -> Bug:
-    """Keep the traceback where it can be sent from, and say in one line what happened."""
-    logging.getLogger(__name__).debug("bug", exc_info=unknown)
-    kept = _kept_traceback(unknown)
-    where = f"the traceback is in {kept}" if kept else "".join(traceback.format_exception(unknown))
-    return Bug(
-        Problem(
-            code="bug",
-            message=f"a mistake in FleetFlow itself: {type(unknown).__name__}: {unknown}",
-            cause=(where,),
-            fix="report it, with that file",
-        )
-    )
-
-
-def _kept_traceback(unknown: Exception) -> Path | None:
-    from fleetflow_tasks.engine.settings import private_folder, state_folder
-
-    try:
-        path = private_folder(state_folder(os.environ)) / "last-bug.txt"
-        path.write_text("".join(traceback.format_exception(unknown)), encoding="utf-8")
-    except (OSError, FleetFlowError):
-        return None
-    return path
+        return failing.reported(unknown, as_json=as_json)

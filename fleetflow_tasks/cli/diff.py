@@ -40,7 +40,7 @@ def command(request: api.Request, only: tuple[str, ...], no_deps: bool, as_json:
     warn(planned.warnings)
     found = api.changes(request, planned.plan)
     if as_json:
-        click.echo(diff.as_json(planned.plan, found))
+        click.echo(diff.as_json(planned.plan, found, planned.warnings))
     else:
         texts = api.rendered(request, planned.plan)
         click.echo(diff.text(planned.plan, found, texts, colour=colour()))

@@ -4,11 +4,12 @@
 import click
 
 from fleetflow_tasks import api
+from fleetflow_tasks.cli import completing
 from fleetflow_tasks.cli.options import named_stage_options, pod_option
 
 
 @click.command("exec")
-@click.argument("service")
+@click.argument("service", shell_complete=completing.services)
 @click.argument("words", nargs=-1, required=True, metavar="-- COMMAND…", type=click.UNPROCESSED)
 @named_stage_options
 @pod_option
@@ -27,6 +28,6 @@ def command(request: api.Request, service: str, words: tuple[str, ...], pod: str
     """
     from fleetflow_tasks.cli.terminal import opened
 
-    planned = api.plan(request)
+    planned = api.plan(request, values=False)
     with opened(tty=not no_tty, typed=not no_input) as terminal:
         return api.execute(request, planned.plan, service, words, terminal, instance=pod)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from fleetflow_tasks import api
-from fleetflow_tasks.cli.options import say, warn
+from fleetflow_tasks.cli.options import say, warn, warn_along
 from fleetflow_tasks.cli.screen import Screen
-from fleetflow_tasks.errors import EXIT_FAILED, Problem
+from fleetflow_tasks.errors import EXIT_FAILED, EXIT_OK, Problem
 
 if TYPE_CHECKING:
     from fleetflow_tasks.engine.model import Run
@@ -21,14 +21,19 @@ SOON = "it is to be rolled back; the run that does it has not begun yet"
 NOT_YET = "its rollback has not begun yet: `flow queue` says what it waits for"
 
 
-def told_or_followed(following: api.Following, *, wait: bool, as_json: bool, quiet: bool) -> int:
-    """After a submit of any kind: the exit code, which with *wait* is the run's."""
-    if following.repeated:
-        _tell_again(following)
+def told_or_followed(
+    following: api.Following, *, wait: bool, as_json: bool, quiet: bool, warnings: Sequence[Problem] = ()
+) -> int:
+    """After a submit of any kind: the exit code, which with *wait* is the run's. warnings: that were said already."""
+    found = [*warnings, *(_tell_again(following) if following.repeated else ())]
     if following.superseded and not quiet:
         say(_cancels(following.superseded))
     if not wait:
-        return _told(following, as_json=as_json, quiet=quiet)
+        return _told(following, found, as_json=as_json, quiet=quiet)
+    if as_json and found:
+        from fleetflow_tasks.view import jsonl
+
+        click.echo(jsonl.problems(found))
     with nullcontext() if quiet or following.repeated else following.warned():
         return followed(following, as_json=as_json, quiet=quiet)
 
@@ -52,7 +57,7 @@ def _follow_rollback(failed: api.Following, *, as_json: bool, quiet: bool) -> No
         undoing = failed.undoing()
     if undoing is None:
         problem = failed.snapshot().run.problem
-        return warn((problem,)) if problem else say(NOT_YET)
+        return warn_along((problem,), as_json=as_json) if problem else say(NOT_YET)
     run = undoing.snapshot().run
     click.echo(because.rolling_back_json(failed.run, run) if as_json else f"\n{because.rolling_back(run)}")
     screen = Screen(as_json=as_json, quiet=quiet, interrupted=GOES_ON)
@@ -63,42 +68,57 @@ def _follow_rollback(failed: api.Following, *, as_json: bool, quiet: bool) -> No
     return None
 
 
-def _told(following: api.Following, *, as_json: bool, quiet: bool) -> int:
+def _told(following: api.Following, warnings: Sequence[Problem], *, as_json: bool, quiet: bool) -> int:
+    if as_json:
+        return _told_as_json(following, warnings)
     from fleetflow_tasks.view.ink import queued
 
     run = following.snapshot().run
-    if as_json:
-        from fleetflow_tasks.view import jsonl
-
-        click.echo(jsonl.document("run", {"run": run}))
-    else:
-        click.echo(
-            f"run {run.id} of {run.project}/{run.stage}: {queued(run.ahead) if run.status == 'queued' else run.status}"
-        )
-    if not (quiet or as_json):
+    click.echo(
+        f"run {run.id} of {run.project}/{run.stage}: {queued(run.ahead) if run.status == 'queued' else run.status}"
+    )
+    if not quiet:
         say(f"follow it: flow watch {run.id}")
-    if not (quiet or following.repeated) and (problem := following.unsafe()):
-        warn((problem,))
-    return 0
+        warn(_unsafe(following))
+    return EXIT_OK
 
 
-def _tell_again(following: api.Following) -> None:
+def _told_as_json(following: api.Following, warnings: Sequence[Problem]) -> int:
+    from fleetflow_tasks.view import jsonl
+
+    found = _unsafe(following)
+    warn(found)
+    again = {"repeated": following.repeated, "key": following.key}
+    run = jsonl.of_run(following.snapshot().run)
+    click.echo(jsonl.document("run", {**run, **again, "warnings": [*warnings, *found]}))
+    return EXIT_OK
+
+
+def _unsafe(following: api.Following) -> Sequence[Problem]:
+    problem = None if following.repeated else following.unsafe()
+    return (problem,) if problem else ()
+
+
+def _tell_again(following: api.Following) -> Sequence[Problem]:
     """A run that was there already may have ended: then nobody should take its end for that of something done now."""
     from fleetflow_tasks.engine.dispatch import ago
 
     run = following.snapshot().run
     found = f"run {run.id} was found again by its key{_named(following.key)}"
     if run.ended is None:
-        return say(found)
+        say(found)
+        return ()
     if run.status == "succeeded":
-        return say(f"{found}: it ended {ago(following.clock()() - run.ended)} ago; nothing was done now")
+        say(f"{found}: it ended {ago(following.clock()() - run.ended)} ago; nothing was done now")
+        return ()
     problem = Problem(
         code="ended-then",
         message=f"{found}: it {'was cancelled' if run.status == 'cancelled' else 'failed'} then; nothing was tried now",
         fix=f"flow retry {run.id}, or submit with --idempotency-key=''",
         severity="warning",
     )
-    return warn((problem,))
+    warn((problem,))
+    return (problem,)
 
 
 def _cancels(runs: Sequence["Run"]) -> str:

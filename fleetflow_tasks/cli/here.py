@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A plan carried out in this process, on the screen: what `up`, `down` and, after an `up`, `rollback` share."""
+"""A plan carried out in this process, on the screen: what `up`, `down`, `restart` and, after an `up`, `rollback` share."""
 
 from typing import TYPE_CHECKING
 
@@ -23,9 +23,12 @@ def carried_out(
     quiet: bool,
     timeout: float | None = None,
     adopt: bool = False,
+    named: bool = False,
 ) -> int:
-    """The exit code. Says how it ended, and before that what happens, unless told to be quiet."""
+    """The exit code. Says where it goes (named: that was said already), what happens, and how it ended; quiet: only that."""
     screen = _screen(as_json=as_json, quiet=quiet)
+    if not (as_json or quiet or named):
+        say(api.destination(request, plan))
     api.up(request, plan, follow=screen.follow, say=say, timeout=timeout, adopt=adopt)
     screen.end()
     return screen.exit_code

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from fleetflow_tasks import api
+from fleetflow_tasks.cli.options import json_option
 from fleetflow_tasks.errors import ConfigError, Problem
 
 
@@ -14,7 +15,8 @@ from fleetflow_tasks.errors import ConfigError, Problem
 @click.argument("platform", metavar="PLATFORM")
 @click.argument("file", metavar="FILE", type=click.Path(allow_dash=True))
 @click.option("-s", "--stage", default="", help="What to call the stage; else as the labels there say, or `prd`.")
-def command(platform: str, file: str, stage: str) -> None:
+@json_option
+def command(platform: str, file: str, stage: str, as_json: bool) -> None:
     """Write KDL from what a platform's own tool has printed, `-` to read it from there.
 
     \b
@@ -24,7 +26,13 @@ def command(platform: str, file: str, stage: str) -> None:
     What has no place in KDL stands beside its service as a comment.
     """
     source = "standard input" if file == "-" else file
-    click.echo(api.imported(platform, _read(file), source=source, stage=stage), nl=False)
+    kdl = api.imported(platform, _read(file), source=source, stage=stage)
+    if as_json:
+        from fleetflow_tasks.view import jsonl
+
+        click.echo(jsonl.document("import", {"platform": platform, "kdl": kdl}))
+    else:
+        click.echo(kdl, nl=False)
 
 
 def _read(file: str) -> str:

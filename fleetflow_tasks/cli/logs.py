@@ -6,13 +6,14 @@ import time
 import click
 
 from fleetflow_tasks import api
+from fleetflow_tasks.cli import completing
 from fleetflow_tasks.cli.options import colour, json_option, named_stage_options, say, span
 from fleetflow_tasks.config.model import ServiceName
 from fleetflow_tasks.runtimes.base import LogOptions
 
 
 @click.command("logs")
-@click.argument("services", nargs=-1, metavar="[SERVICE]…")
+@click.argument("services", nargs=-1, metavar="[SERVICE]…", shell_complete=completing.services)
 @named_stage_options
 @click.option("-F", "--follow", is_flag=True, help="Go on until interrupted.")
 @click.option("-n", "--tail", type=click.IntRange(min=0), help="Only the last N lines of each service.")
@@ -39,7 +40,7 @@ def command(
 
     if previous and follow:
         raise click.UsageError("--previous and --follow exclude each other: what is over says nothing more")
-    planned = api.plan(request)
+    planned = api.plan(request, values=False)
     # Unix seconds of this machine; the platform compares them with its own clock.
     options = LogOptions(
         follow=follow,

@@ -13,6 +13,7 @@ import click
 from msgspec.structs import replace
 
 from fleetflow_tasks import api
+from fleetflow_tasks.cli import completing
 from fleetflow_tasks.errors import Problem
 
 AnyCommand = Callable[..., Any]
@@ -21,7 +22,9 @@ Known = TypeVar("Known", bound=str)
 
 def project_options(command: AnyCommand) -> AnyCommand:
     """Which file, which stage (also as the first word), which variables: the command gets them as one argument, `request`."""
-    return click.argument("stage_argument", metavar="[STAGE]", required=False)(named_stage_options(command))
+    return click.argument("stage_argument", metavar="[STAGE]", required=False, shell_complete=completing.stages)(
+        named_stage_options(command)
+    )
 
 
 def named_stage_options(command: AnyCommand) -> AnyCommand:
@@ -49,7 +52,12 @@ def _bundled(command: AnyCommand, options: Sequence[Callable[[Any], Any]]) -> An
 _SHARED = ("stage", "file", "directory", "variables", "runtime", "strict")
 
 _PROJECT: tuple[Callable[[Any], Any], ...] = (
-    click.option("-s", "--stage", help="The stage; else FLEETFLOW_STAGE, `local`, or the only one."),
+    click.option(
+        "-s",
+        "--stage",
+        shell_complete=completing.stages,
+        help="The stage; else FLEETFLOW_STAGE, `local`, or the only one.",
+    ),
     click.option(
         "-f",
         "--file",
@@ -60,7 +68,9 @@ _PROJECT: tuple[Callable[[Any], Any], ...] = (
         "-C", "--directory", type=click.Path(exists=True, file_okay=False), default=".", help="Begin in this folder."
     ),
     click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="Set a variable; may be repeated."),
-    click.option("--runtime", help="Deploy to this runtime instead of the stage's own."),
+    click.option(
+        "--runtime", shell_complete=completing.runtimes, help="Deploy to this runtime instead of the stage's own."
+    ),
     click.option("--strict", is_flag=True, help="Take warnings as errors."),
 )
 
@@ -78,7 +88,19 @@ def span(ctx: click.Context, param: click.Parameter, text: str | None) -> float 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say only how it ended.")
 only_option = click.option(
-    "--only", multiple=True, metavar="SERVICE[,…]", help="Only these services and what they depend on."
+    "--only",
+    multiple=True,
+    metavar="SERVICE[,…]",
+    shell_complete=completing.several_services,
+    help="Only these services and what they depend on.",
+)
+
+named_alone_option = click.option(
+    "--only",
+    multiple=True,
+    metavar="SERVICE[,…]",
+    shell_complete=completing.several_services,
+    help="Only these services, not what they depend on.",
 )
 
 
@@ -90,7 +112,7 @@ adopt_option = click.option(
     "--adopt-engine", "adopt", is_flag=True, help="Take the stage to the engine that answers now, if it was on another."
 )
 wait_option = click.option("-w", "--wait", is_flag=True, help="Follow the run; the exit code is then the run's.")
-run_argument = click.argument("run")
+run_argument = click.argument("run", shell_complete=completing.runs)
 pod_option = click.option(
     "--pod",
     default="",
@@ -126,6 +148,7 @@ def leave_options(command: AnyCommand) -> AnyCommand:
         "replaced",
         multiple=True,
         metavar="SERVICE[,…]",
+        shell_complete=completing.several_services,
         help="Kubernetes: make it anew where a change is not taken otherwise; it is away meanwhile.",
     )
     wrapped: AnyCommand = force(replaced(allowed))
@@ -170,8 +193,8 @@ def stage_name_options(command: AnyCommand) -> AnyCommand:
     """A stage as Redis knows it, for commands that read no files; `place` makes sense of the three."""
     for option in (
         click.option("-p", "--project", help="The project."),
-        click.option("-s", "--stage", help="The stage."),
-        click.argument("stage_argument", metavar="[STAGE]", required=False),
+        click.option("-s", "--stage", shell_complete=completing.stages, help="The stage."),
+        click.argument("stage_argument", metavar="[STAGE]", required=False, shell_complete=completing.stages),
     ):
         command = option(command)
     return command
@@ -213,7 +236,10 @@ def _several(given: tuple[str, ...]) -> tuple[str, ...]:
 
 def say(text: str) -> None:
     """A word beside the answer: it goes to stderr, so that stdout stays what was asked for."""
-    click.echo(text, err=True)
+    from fleetflow_tasks.view.ink import wrapped
+
+    wide = _columns(sys.stderr)
+    click.echo("\n".join(part for line in text.splitlines() for part in wrapped(line, wide, hang=2)), err=True)
 
 
 @contextmanager
@@ -221,8 +247,9 @@ def told_if_interrupted(text: str) -> Iterator[None]:
     """Ctrl-C in the block still ends the command, but not without *text*."""
     try:
         yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         say(text)
+        stopped.add_note(text)
         raise
 
 
@@ -231,7 +258,16 @@ def warn(problems: Sequence[Problem]) -> None:
     if problems:
         from fleetflow_tasks.view.problems import render_all
 
-        say(render_all(problems, colour=_is_coloured(sys.stderr)))
+        click.echo(render_all(problems, colour=_is_coloured(sys.stderr), columns=_columns(sys.stderr)), err=True)
+
+
+def warn_along(problems: Sequence[Problem], *, as_json: bool) -> None:
+    """As `warn`, of a command that prints many lines: under --json it is one of them."""
+    warn(problems)
+    if problems and as_json:
+        from fleetflow_tasks.view import jsonl
+
+        click.echo(jsonl.problems(problems))
 
 
 def unicode() -> bool:
@@ -246,12 +282,16 @@ def colour() -> bool:
 
 def columns() -> int | None:
     """How wide the answer may be; None where it goes to a file or a program, which have room."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return _columns(sys.stdout)
 
 
 def here() -> api.Request:
     """A request of a command that reads no files: only the environment counts."""
     return api.Request(environ=dict(os.environ))
+
+
+def _columns(stream: TextIO) -> int | None:
+    return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
 def _is_coloured(stream: TextIO) -> bool:

@@ -6,7 +6,8 @@ import threading
 import click
 
 from fleetflow_tasks import api
-from fleetflow_tasks.cli.options import json_option, named_stage_options, pod_option, warn
+from fleetflow_tasks.cli import completing
+from fleetflow_tasks.cli.options import json_option, named_stage_options, pod_option, warn_along
 from fleetflow_tasks.errors import EXIT_OK, Problem
 
 HERE = "127.0.0.1"
@@ -14,7 +15,7 @@ _LARGEST = 65535
 
 
 @click.command("port-forward")
-@click.argument("service")
+@click.argument("service", shell_complete=completing.services)
 @click.argument("ports", nargs=-1, metavar="[[LOCAL:]REMOTE]…")
 @named_stage_options
 @pod_option
@@ -38,10 +39,13 @@ def command(
     """
     from fleetflow_tasks.view import forwarded
 
-    planned = api.plan(request)
-    wanted = [parsed(each) for each in ports] or api.declared_ports(planned.plan, service)
+    def say(problem: Problem) -> None:
+        warn_along((problem,), as_json=as_json)
+
+    planned = api.plan(request, values=False)
+    wanted = [parsed(each) for each in ports] or api.declared_ports(request, planned.plan, service)
     with api.forwarded(
-        request, planned.plan, service, wanted, addresses=_numbers(addresses), say=_say, instance=pod
+        request, planned.plan, service, wanted, addresses=_numbers(addresses), say=say, instance=pod
     ) as listening:
         for each in listening:
             click.echo(forwarded.as_json(service, each) if as_json else forwarded.text(service, each))
@@ -50,10 +54,6 @@ def command(
         except KeyboardInterrupt:
             return EXIT_OK  # the way to end it, and no mishap
     return EXIT_OK
-
-
-def _say(problem: Problem) -> None:
-    warn((problem,))
 
 
 def _numbers(addresses: tuple[str, ...]) -> list[str]:

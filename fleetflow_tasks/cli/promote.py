@@ -7,10 +7,12 @@ import click
 from msgspec.structs import replace
 
 from fleetflow_tasks import api
+from fleetflow_tasks.cli import completing
 from fleetflow_tasks.cli.options import (
     adopt_option,
     canary_option,
     colour,
+    columns,
     conflict_options,
     fail_fast_option,
     file_options,
@@ -32,8 +34,17 @@ from fleetflow_tasks.runtimes.base import Change
 
 @click.command("promote")
 @file_options
-@click.option("--from", "source", required=True, metavar="STAGE", help="The stage whose images are taken.")
-@click.option("--to", "target", required=True, metavar="STAGE", help="The stage that gets them.")
+@click.option(
+    "--from",
+    "source",
+    required=True,
+    metavar="STAGE",
+    shell_complete=completing.stages,
+    help="The stage whose images are taken.",
+)
+@click.option(
+    "--to", "target", required=True, metavar="STAGE", shell_complete=completing.stages, help="The stage that gets them."
+)
 @click.option(
     "--only", multiple=True, metavar="SERVICE[,…]", help="Only these services; all others are left as they are."
 )
@@ -101,13 +112,13 @@ def command(
 
 
 def _tell(found: api.Promotion, changed: Mapping[StepId, Change], *, as_json: bool) -> None:
-    from fleetflow_tasks.view import promoted, tables
+    from fleetflow_tasks.view import changes, promoted
 
     if as_json:
-        click.echo(promoted.as_json(found.source, found.plan, found.images, found.runs, changed))
+        click.echo(promoted.as_json(found.source, found.plan, found.images, found.runs, changed, found.warnings))
         return
     click.echo(promoted.text(found.source, found.plan, found.images, found.runs))
-    click.echo(tables.changes(found.plan, changed, colour=colour(), unicode=unicode()))
+    click.echo(changes.text(found.plan, changed, colour=colour(), unicode=unicode(), columns=columns()))
 
 
 def _is_there(onto: api.Request, found: api.Promotion, changed: Mapping[StepId, Change]) -> bool:

@@ -4,8 +4,10 @@
 import click
 
 from fleetflow_tasks import api
+from fleetflow_tasks.cli import completing
 from fleetflow_tasks.cli.options import (
     colour,
+    columns,
     conflict_options,
     here,
     json_option,
@@ -21,7 +23,7 @@ from fleetflow_tasks.engine.model import Conflict
 
 
 @click.command("promote-traffic")
-@click.argument("services", nargs=-1, metavar="[SERVICE]…")
+@click.argument("services", nargs=-1, metavar="[SERVICE]…", shell_complete=completing.services)
 @click.option(
     "-s", "--stage", metavar="STAGE", help="The stage, or PROJECT/STAGE; else FLEETFLOW_STAGE, or the only one."
 )
@@ -60,7 +62,7 @@ def command(
     No file is read: the stage stays what its last run made of it. Carried out as that run was: here after `flow up`, by
     workers after `flow submit`. `flow rollback` goes the other way.
     """
-    from fleetflow_tasks.view import tables
+    from fleetflow_tasks.view import changes, tables
 
     request = here()
     named_project, named_stage = place(stage or request.environ.get("FLEETFLOW_STAGE"), None, project)
@@ -68,9 +70,9 @@ def command(
     warn(found.notes)
     if dry_run or not quiet:
         text = (
-            tables.changes_json(found.plan, found.changes)
+            tables.changes_json(found.plan, found.changes, found.notes)
             if as_json
-            else tables.changes(found.plan, found.changes, colour=colour(), unicode=unicode())
+            else changes.text(found.plan, found.changes, colour=colour(), unicode=unicode(), columns=columns())
         )
         click.echo(text)
     if dry_run:

@@ -4,6 +4,7 @@
 import click
 
 from fleetflow_tasks import api
+from fleetflow_tasks.cli import completing
 from fleetflow_tasks.cli.options import (
     adopt_option,
     colour,
@@ -23,7 +24,12 @@ from fleetflow_tasks.engine.model import Conflict
 
 @click.command("rollback")
 @stage_name_options
-@click.option("--to", metavar="RUN", help="The run whose plan is to come again; else the version before this one.")
+@click.option(
+    "--to",
+    metavar="RUN",
+    shell_complete=completing.runs,
+    help="The run whose plan is to come again; else the version before this one.",
+)
 @click.option("--dry-run", is_flag=True, help="Say which run it would be and what changes, and change nothing.")
 @wait_option
 @conflict_options

@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run on the screen, until it ends: a live tree on a terminal, a line per event without one, JSON lines when asked."""
 
+import os
 import sys
+import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 import click
 
 from fleetflow_tasks.api import Following
-from fleetflow_tasks.cli.options import colour, say
-from fleetflow_tasks.errors import EXIT_FAILED, EXIT_OK, CancelledError
-from fleetflow_tasks.view.fold import Picture, fold, start
+from fleetflow_tasks.cli.options import colour, columns, say, unicode
+from fleetflow_tasks.errors import EXIT_FAILED, EXIT_OK, CancelledError, FleetFlowError
+from fleetflow_tasks.view.fold import Picture, fold, start, waits_for_somebody
 from fleetflow_tasks.view.summary import summary
 
 if TYPE_CHECKING:
     from fleetflow_tasks.engine.model import AnyEvent, RunStatus, Snapshot
     from fleetflow_tasks.view.plain import Plain
+    from fleetflow_tasks.view.waiting import Reasons
 
 
 class Screen:
@@ -35,14 +38,17 @@ class Screen:
         self._was_interrupted = False
         self._here = here
         self._plain: Plain | None = None
+        self._drawn = False  # as a tree
 
     def follow(self, following: Following) -> None:
         """Returns when the run has ended. A KeyboardInterrupt comes out of it, with the screen in order."""
         try:
             self._follow(following)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stopped:
+            text = self._interrupted.format(run=following.run)
             if not self._was_interrupted:
-                say(self._interrupted.format(run=following.run))
+                say(text)
+            stopped.add_note(text)
             self._was_interrupted = True
             raise
 
@@ -68,7 +74,9 @@ class Screen:
 
             click.echo(jsonl.end(self.picture))
         else:
-            click.echo(summary(self.picture, colour=colour(), above=self._plain.failed if self._plain else None))
+            above = self._plain.failed if self._plain else None
+            text = summary(self.picture, colour=colour(), columns=columns(), above=above)
+            click.echo(f"\n{text}" if self._drawn and "\n" in text else text)  # apart from the tree, if it is long
 
     @property
     def exit_code(self) -> int:
@@ -79,8 +87,9 @@ class Screen:
             return _json(following)
         if self._quiet:
             return lambda picture, update: None
-        if sys.stdout.isatty():
-            return _live(following, stack)
+        if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":  # such a one can only write on
+            self._drawn = True
+            return _live(following, stack, comes_again=self._here and not self._was_interrupted)
         return self._lines(begun=self.picture is not None)
 
     def _lines(self, *, begun: bool) -> "Draw":
@@ -125,16 +134,39 @@ def _json(following: Following) -> "Draw":
     return draw
 
 
-def _live(following: Following, stack: ExitStack) -> "Draw":
+def _live(following: Following, stack: ExitStack, *, comes_again: bool) -> "Draw":
     from fleetflow_tasks.engine.model import Noted
     from fleetflow_tasks.view.live import LiveView
-    from fleetflow_tasks.view.problems import render
+    from fleetflow_tasks.view.problems import lines
 
-    view = stack.enter_context(LiveView(following.clock()))
+    view = stack.enter_context(LiveView(following.clock(), colour=colour(), unicode=unicode(), comes_again=comes_again))
+    why = _Why(following)
 
     def draw(picture: Picture, update: "Snapshot | AnyEvent | None") -> None:
         if isinstance(update, Noted):
-            view.say(*render(update.problem, colour=colour()).splitlines())
-        view.show(picture)
+            view.say(*lines(update.problem, colour=colour(), columns=columns()))
+        view.show(picture, why.of(picture))
 
     return draw
+
+
+class _Why:
+    """Why a run, or ready steps of it, wait: asked of Redis while something does, once in a while."""
+
+    _EVERY = 2.0  # seconds; what a worker says of itself is older than that
+
+    def __init__(self, following: Following) -> None:
+        from fleetflow_tasks.view.waiting import Reasons
+
+        self._following = following
+        self._asked = time.monotonic()
+        self._found = Reasons()
+
+    def of(self, picture: Picture) -> "Reasons":
+        if time.monotonic() - self._asked >= self._EVERY and waits_for_somebody(picture):
+            from fleetflow_tasks.view.waiting import reasons
+
+            with suppress(FleetFlowError):  # whoever follows the run finds out too
+                self._found = reasons(picture.run.id, self._following.overview())
+            self._asked = time.monotonic()
+        return self._found

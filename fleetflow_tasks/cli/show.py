@@ -4,11 +4,12 @@
 import click
 
 from fleetflow_tasks import api
+from fleetflow_tasks.cli import completing
 from fleetflow_tasks.cli.options import colour, columns, here, json_option
 
 
 @click.command("show")
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=completing.runs)
 @json_option
 def command(run: str | None, as_json: bool) -> None:
     """Show how a run went: its plan, who began it and from where, each step's times, and what it changed.

@@ -73,7 +73,8 @@ def command(
 
     with told_if_interrupted("nothing was submitted"):
         planned = api.plan(request, only=names(only, no_deps=no_deps), with_dependencies=not no_deps)
-    warn(planned.warnings)
+        warnings = (*planned.warnings, *api.unpushed(request, planned.plan, workers=True))
+    warn(warnings)
     with ExitStack() as stack:
         with told_if_interrupted("`flow runs` says whether it was submitted by then"):
             following = stack.enter_context(
@@ -91,4 +92,4 @@ def command(
             )
         if key is None and following.key and not following.repeated:
             say(f"its key is `{following.key}`: if this job submits the same plan again, it finds this run")
-        return told_or_followed(following, wait=wait, as_json=as_json, quiet=quiet)
+        return told_or_followed(following, wait=wait, as_json=as_json, quiet=quiet, warnings=warnings)

@@ -22,8 +22,9 @@ from fleetflow_tasks.cli.options import (
     quiet_option,
     timeout_option,
     warn,
+    warn_along,
 )
-from fleetflow_tasks.plan.model import Plan, StepId
+from fleetflow_tasks.plan.model import StepId
 from fleetflow_tasks.runtimes.base import Change
 
 
@@ -51,21 +52,23 @@ def command(
     Ctrl-C once: nothing new begins, and what has begun comes to its end. Twice: leave now.
     """
     planned = api.plan(request, only=names(only, no_deps=no_deps), with_dependencies=not no_deps)
-    warn(planned.warnings)
     found = api.changes(request, planned.plan)
     if all(change.kind == "none" for change in found.values()) and not api.is_held(request, planned.plan):
-        return _nothing_to_do(planned.plan, found, as_json=as_json)
+        warn(planned.warnings)
+        return _nothing_to_do(planned, found, as_json=as_json)
     from fleetflow_tasks.cli.here import carried_out
 
+    warn_along((*planned.warnings, *api.unpushed(request, planned.plan)), as_json=as_json)
     return carried_out(request, planned.plan, as_json=as_json, quiet=quiet, timeout=timeout, adopt=adopt)
 
 
-def _nothing_to_do(plan: Plan, found: Mapping[StepId, Change], *, as_json: bool) -> int:
+def _nothing_to_do(planned: api.Planned, found: Mapping[StepId, Change], *, as_json: bool) -> int:
     from fleetflow_tasks.view import tables
     from fleetflow_tasks.view.ink import counted
 
+    plan = planned.plan
     if as_json:
-        click.echo(tables.changes_json(plan, found))
+        click.echo(tables.changes_json(plan, found, planned.warnings))
     else:
         services = counted(sum(1 for step in plan.steps if step.action == "deploy"), "service")
         click.echo(f"{plan.project}/{plan.stage} is up to date: {services} unchanged")

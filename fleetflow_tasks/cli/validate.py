@@ -6,19 +6,20 @@ from msgspec.structs import replace
 
 from fleetflow_tasks import api
 from fleetflow_tasks.cli.options import json_option, project_options, warn
-from fleetflow_tasks.errors import FleetFlowError, PlanError, Problem
+from fleetflow_tasks.errors import EXIT_OK, FleetFlowError, PlanError, Problem
+from fleetflow_tasks.plan.model import Plan
 
 
 @click.command("validate")
 @project_options
 @json_option
-def command(request: api.Request, as_json: bool) -> None:
+def command(request: api.Request, as_json: bool) -> int:
     """Check the files, and change nothing. Without a stage, all of them are checked."""
     from fleetflow_tasks.view import jsonl, tables
 
     wrong: list[Problem] = []
     warnings: list[Problem] = []
-    lines: list[str] = []
+    plans: list[Plan] = []
     for name in _stages(request, wrong):
         try:
             planned = api.validated(replace(request, stage=name))
@@ -26,15 +27,18 @@ def command(request: api.Request, as_json: bool) -> None:
             wrong += [problem for problem in error.problems if problem not in wrong]
             continue
         warnings += [problem for problem in planned.warnings if problem not in warnings]
-        lines.append(tables.validated(planned.plan))
+        plans.append(planned.plan)
     if as_json:
-        click.echo(jsonl.document("validate", {"valid": not wrong, "problems": [*wrong, *warnings]}))
-    else:
-        warn(warnings)
-        for line in lines:
-            click.echo(line)
+        warn([*warnings, *wrong])
+        stages = [plan.stage for plan in plans]
+        click.echo(jsonl.document("validate", {"valid": not wrong, "stages": stages, "problems": [*wrong, *warnings]}))
+        return PlanError.exit_code if wrong else EXIT_OK
+    warn(warnings)
+    for plan in plans:
+        click.echo(tables.validated(plan))
     if wrong:
         raise PlanError(*wrong)
+    return EXIT_OK
 
 
 def _stages(request: api.Request, wrong: list[Problem]) -> tuple[str, ...]:

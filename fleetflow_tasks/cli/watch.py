@@ -4,11 +4,12 @@
 import click
 
 from fleetflow_tasks import api
+from fleetflow_tasks.cli import completing
 from fleetflow_tasks.cli.options import here, json_option, quiet_option
 
 
 @click.command("watch")
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=completing.runs)
 @json_option
 @quiet_option
 def command(run: str | None, as_json: bool, quiet: bool) -> int:

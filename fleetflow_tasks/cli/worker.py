@@ -6,11 +6,12 @@ import os
 import click
 
 from fleetflow_tasks import api
+from fleetflow_tasks.cli import completing
 from fleetflow_tasks.cli.options import span
 
 
 @click.command("worker")
-@click.argument("queues", nargs=-1, required=True, metavar="QUEUE…")
+@click.argument("queues", nargs=-1, required=True, metavar="QUEUE…", shell_complete=completing.runtimes)
 @click.option(
     "-c",
     "--concurrency",

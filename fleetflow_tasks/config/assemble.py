@@ -11,6 +11,7 @@ from typing import Literal, Protocol, cast
 
 from fleetflow_tasks.config.decode import Block
 from fleetflow_tasks.config.model import (
+    Build,
     Condition,
     Dependency,
     Healthcheck,
@@ -88,6 +89,7 @@ class _Assembler:
             name=ServiceName(self.name),
             image=get("image", str),
             version=get("version", str),
+            build=self._build(),
             runtime=None if runtime is None else RuntimeName(runtime),
             ports=ports,
             environment=self._environment(),
@@ -114,6 +116,21 @@ class _Assembler:
         )
         return built, self.problems
 
+    def _build(self) -> Build | None:
+        block = self.block.get("build", Block)
+        if block is None:
+            return None
+        self.places.update({f"build.{field}": place for field, place in block.places.items() if field})
+        plain = Build()
+        docker = self.block.get("options.docker", Block) or Block()
+        return Build(
+            context=block.get("context", str) or plain.context,
+            dockerfile=block.get("dockerfile", str) or plain.dockerfile,
+            target=block.get("target", str) or "",
+            args=block.texts("args"),
+            platform=docker.get("platform", str) or "",
+        )
+
     def _ports(self) -> tuple[Port, ...]:
         ports = []
         for block in self._indexed("ports"):
@@ -135,13 +152,8 @@ class _Assembler:
             if target is None and source.startswith("/") and ":" not in source:
                 source, target = "", source
             if target is None or not target.startswith("/"):
-                parts = source.split(":")
-                fix = (
-                    f'write `volume "{parts[0]}" "{parts[1]}"`'
-                    if len(parts) > 1 and parts[1]
-                    else 'write `volume "data" "/data"`'
-                )
                 message = "`volume` needs an absolute path inside the container"
+                fix = _volume_fix(source, target)
                 self._incomplete(block, message, fix, *(("target",) if target is None else ()))
                 continue
             read_only = block.get("read_only", bool) or False
@@ -280,8 +292,11 @@ class _Assembler:
         )
 
     def _options(self) -> dict[str, Mapping[str, object]]:
-        found = ((key, value) for key, value in self.block.values.items() if key.startswith("options."))
-        return {key.removeprefix("options."): value.plain() for key, value in found if isinstance(value, Block)}
+        every = self.block.values.items()
+        found = {key: value for key, value in every if key.startswith("options.") and isinstance(value, Block)}
+        for key, block in found.items():
+            self.places.update(_inside(block, key))
+        return {key.removeprefix("options."): block.plain() for key, block in found.items()}
 
     def _indexed(self, field: str) -> list[Block]:
         """A list's blocks; each leaves its place as `field.0`."""
@@ -296,3 +311,24 @@ class _Assembler:
 
     def _wrong(self, code: str, message: str, fix: str, place: Place | None) -> None:
         self.problems.append(Problem(code=code, message=message, fix=fix, place=place))
+
+
+def _inside(block: Block, name: str) -> dict[str, Place]:
+    """Where each field of a runtime's block is said: `options.docker.init`, `options.kubernetes.tolerations.0.key`."""
+    places = {f"{name}.{field}": place for field, place in block.places.items() if field}
+    for field, value in block.values.items():
+        inner = [("", value)] if isinstance(value, Block) else []
+        inner += [(f".{index}", each) for index, each in enumerate(block.blocks(field))]
+        for suffix, each in inner:
+            places |= {f"{name}.{field}{suffix}": each.places[""], **_inside(each, f"{name}.{field}{suffix}")}
+    return places
+
+
+def _volume_fix(source: str, target: str | None) -> str:
+    """What Compose users write in one string, FleetFlow has in two."""
+    outside, *rest = source.split(":")
+    inside = target or (rest[0] if rest else "")
+    if not inside:
+        return 'write `volume "data" "/data"`'
+    read_only = " read_only=#true" if rest[1:] == ["ro"] else ""
+    return f'write `volume "{outside}" "/{inside.lstrip("/")}"{read_only}`'

@@ -6,34 +6,43 @@ blocks their meaning once they are merged. Nothing is dropped in silence and not
 wrong thing becomes a Problem with its place, the rest is decoded as if it were not there.
 """
 
-import re
-from collections.abc import Callable, Iterable, Mapping
-from math import isfinite
-from typing import TypeVar
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from functools import cached_property
+from typing import Literal, TypeVar
 
 import msgspec
 
-from fleetflow_tasks.config import quantity
 from fleetflow_tasks.config.kdl import Node, Value
+from fleetflow_tasks.config.limits import MAX_PROBLEMS
 from fleetflow_tasks.config.nearest import suggestion
-from fleetflow_tasks.config.schema import NOT_USED, Row, Type
+from fleetflow_tasks.config.scalar import converted, hint, wanted, within
+from fleetflow_tasks.config.schema import NOT_USED, Row, every_row
 from fleetflow_tasks.errors import Place, Problem
 
 Decoded = object
-"""str, int, float, bool, a tuple of texts, a dict of names, a Block, or a list of Blocks: as the row says."""
+"""str, int, float, bool, a tuple of texts, a dict of names, a Block, or a list of Blocks: as the row says.
 
-_PLAIN_NUMBER = re.compile(r"[-+]?\d+(\.\d+)?", re.ASCII)
+None: a later definition takes back what an earlier one said.
+"""
+
 T = TypeVar("T")
 
-_LARGEST = 2**63 - 1  # what the platforms' own integers hold
-_TRUTH = {"true": True, "false": False}
+_HOMES = 3  # that a misplaced node is sent to; more helps nobody
+
+
+_SHOWN = 80  # characters of a service's name; a thousand problems may repeat it
 
 
 class Block(msgspec.Struct):
-    """A node's fields. places: field name -> where it is said; of a map also `field.KEY`; `""` is the node itself."""
+    """A node's fields. places: field name -> where it is said; of a map also `field.KEY`; `""` is the node itself.
+
+    beaten: where a field is said too, without counting any more; the strongest first.
+    """
 
     values: dict[str, Decoded] = {}
     places: dict[str, Place] = {}
+    beaten: dict[str, tuple[Place, ...]] = {}
 
     @property
     def place(self) -> Place | None:
@@ -44,13 +53,19 @@ class Block(msgspec.Struct):
         value = self.values.get(name)
         return value if isinstance(value, kind) else None
 
+    def said_at(self, name: str, place: Place) -> None:
+        """What is said of the field from now on is said there."""
+        if name in self.places:
+            self.beaten[name] = (self.places[name], *self.beaten.get(name, ()))
+        self.places[name] = place
+
     def texts(self, name: str) -> dict[str, str]:
         """A map's entries."""
         return dict(self.get(name, dict) or {})
 
     def plain(self) -> dict[str, object]:
         """All fields without their places."""
-        return {name: _plain(value) for name, value in self.values.items()}
+        return {name: _plain(value) for name, value in self.values.items() if value is not None}
 
     def blocks(self, name: str) -> list["Block"]:
         value = self.values.get(name)
@@ -69,39 +84,46 @@ def _plain(value: Decoded) -> object:
 
 def decode(nodes: Iterable[Node], row: Row, *, strict: bool = False) -> tuple[Block, list[Problem]]:
     """The nodes of a document as one block. Unknown names are warnings; errors where *strict*."""
-    decoder = _Decoder(strict=strict)
+    decoder = _Decoder(row, strict=strict)
     block = Block()
-    decoder.children(block, tuple(nodes), row, where="")
+    with suppress(_EnoughError):
+        decoder.children(block, tuple(nodes), row, where="")
     return block, decoder.problems
 
 
+class _EnoughError(Exception):
+    """More errors than anybody mends at once: the rest is not looked at."""
+
+
 class _Decoder:
-    def __init__(self, *, strict: bool) -> None:
+    def __init__(self, root: Row, *, strict: bool) -> None:
+        self.root = root
         self.strict = strict
         self.problems: list[Problem] = []
+        self.left = MAX_PROBLEMS
 
     # --- nodes, by the kind of their row
 
     def children(self, block: Block, nodes: tuple[Node, ...], row: Row, *, where: str) -> None:
-        said: set[str] = set()
         for node in nodes:
             child = row.row(node.name)
             if child is None:
                 self._unknown_node(node, row, where)
                 continue
-            if child.kind in ("value", "values") and child.field in said:
-                self._note(node.place, "said-twice", f"`{child.name}` is said twice{where}; the last one counts")
-            self._put(block, node, child, first=child.field not in said)
-            said.add(child.field)
+            again = child.field in block.places
+            if again and child.kind in ("value", "values") and not child.many:
+                self._again(node.place, f"`{child.name}` is said twice{where}")
+            self._put(block, node, child, first=not again)
 
     def _put(self, block: Block, node: Node, row: Row, *, first: bool) -> None:
         """Decode *node* into its field of *block*; the first of a list replaces nothing, the next ones add."""
         self._repeated(node)
-        if row.later:
-            self._error(node.place, "not-supported", f"`{row.name}` is not supported yet", row.later)
-            return
+        if row.kind in ("value", "values") and not row.many:
+            block.said_at(row.field, node.place)
         block.places.setdefault(row.field, node.place)
-        if row.kind == "value":
+        if row.emptied and _bare(node, row):
+            block.values[row.field] = [] if row.many else None
+        elif row.kind == "value":
             self._set(block, row, self._value(node, row))
         elif row.kind == "values":
             block.values[row.field] = self._values(node, row)
@@ -109,31 +131,26 @@ class _Decoder:
             self._map(block, node, row)
         elif row.kind == "list":
             self._extend(block, row, self._list(node, row), first=first)
-        elif row.emptied and not (node.args or node.props or node.children):
-            block.values[row.field] = []
         elif row.many:
             self._extend(block, row, [self._block(node, row)], first=first)
         else:
-            self._merge_block(block, row, self._block(node, row))
+            block.values[row.field] = self._block(node, row, block.get(row.field, Block))
 
     def _set(self, block: Block, row: Row, value: Decoded | None) -> None:
         if value is not None:
             block.values[row.field] = value
 
     def _extend(self, block: Block, row: Row, elements: list[Block], *, first: bool) -> None:
-        block.values[row.field] = elements if first else [*block.blocks(row.field), *elements]
-
-    def _merge_block(self, block: Block, row: Row, new: Block) -> None:
-        old = block.values.get(row.field)
-        if isinstance(old, Block):
-            new = Block({**old.values, **new.values}, {**old.places, **new.places})
-        block.values[row.field] = new
+        if first:
+            block.values[row.field] = elements
+        else:
+            block.blocks(row.field).extend(elements)
 
     def _value(self, node: Node, row: Row) -> Decoded | None:
         self._no_children(node)
         self._no_props(node)
         if not node.args:
-            self._error(node.place, "no-value", f"`{node.name}` has no value", _write(row))
+            self._no_value(node, row)
             return None
         if len(node.args) > 1:
             self._error(node.args[1].place, "too-many-values", f"`{node.name}` takes one value, not {len(node.args)}")
@@ -143,6 +160,8 @@ class _Decoder:
     def _values(self, node: Node, row: Row) -> tuple[str, ...]:
         self._no_children(node)
         self._no_props(node)
+        if row.many and not node.args:  # there is no earlier one to take back
+            self._no_value(node, row)
         texts = [self.scalar(arg, row, node.name) for arg in node.args]
         return tuple(text for text in texts if isinstance(text, str))
 
@@ -168,8 +187,11 @@ class _Decoder:
         if not key or "=" in key or "\0" in key:
             self._error(place, "bad-name", f'`"{key}"` cannot be a name in `{row.name}`', "use letters, digits and `_`")
         elif value is not None:
+            earlier = block.places.get(f"{row.field}.{key}")
+            if earlier is not None and earlier.file == place.file:
+                self._again(place, f"`{key}` is said twice in `{row.name}`")
             entries[key] = value
-            block.places[f"{row.field}.{key}"] = place
+            block.said_at(f"{row.field}.{key}", place)
 
     def _from_prop(self, node: Node, entry: Row, key: str, value: Value) -> Decoded | None:
         if entry.kind == "block":
@@ -196,30 +218,36 @@ class _Decoder:
                 self._unknown_node(child, Row(name=row.name, doc="", rows=(element,)), f" in `{row.name}`")
         return elements
 
-    def _block(self, node: Node, row: Row) -> Block:
-        block = Block(places={"": node.place})
+    def _block(self, node: Node, row: Row, block: Block | None = None) -> Block:
+        """block: what an earlier node of that name said, to be added to."""
+        block = block or Block(places={"": node.place})
+        before = frozenset(block.places)
         for name, arg in zip(row.positional, node.args, strict=False):
-            self._set_field(block, row.row(name), arg, node.name)
+            self._set_field(block, row.row(name), arg, node.name, before)
         for arg in node.args[len(row.positional) :]:
             self._error(arg.place, "unexpected-value", f"`{node.name}` takes no value {arg.shown} here", _write(row))
-        self._props(block, node, row)
+        self._props(block, node, row, before)
         self.children(block, node.children, row, where=_where(node))
         for child in row.rows:
             if child.required and child.field not in block.places:
                 self._error(node.place, "missing", f"`{node.name}` needs `{child.name}`", _write(row))
         return block
 
-    def _props(self, block: Block, node: Node, row: Row) -> None:
+    def _props(self, block: Block, node: Node, row: Row, before: Collection[str] = ()) -> None:
         for key, value in node.props.items():
             child = row.row(key)
             if child is None or child.kind not in ("value", "values"):
-                names = [name for each in row.rows if each.kind == "value" for name in each.names()]
-                self._unknown(value.key_place, "property", key, names, _where(node))
+                self._unknown_property(value, key, row, child, _where(node))
             else:
-                self._set_field(block, child, value)
+                self._set_field(block, child, value, before=before)
 
-    def _set_field(self, block: Block, row: Row | None, value: Value, name: str = "") -> None:
+    def _set_field(
+        self, block: Block, row: Row | None, value: Value, name: str = "", before: Collection[str] = ()
+    ) -> None:
+        """before: the fields that an earlier node of the same name said."""
         assert row is not None  # noqa: S101  (a schema names its own rows)
+        if row.field in before:
+            self._again(value.place, f"`{row.name}` is said twice")
         block.places[row.field] = value.place
         decoded = self.scalar(value, row, name)
         if decoded is not None:
@@ -236,11 +264,9 @@ class _Decoder:
         if value.value is None:
             self._error(value.place, "no-value", f"`{name}` has no value", 'write `""` where an empty text is meant')
             return None
-        decoded = _CONVERSIONS[row.type](value)
+        decoded = converted(value, row.type)
         if decoded is None:
-            self._error(
-                value.place, "wrong-type", f"`{name}` takes {_wanted(row)}, not {value.shown}", _hint(value, row)
-            )
+            self._error(value.place, "wrong-type", f"`{name}` takes {wanted(row)}, not {value.shown}", hint(value, row))
             return None
         if row.choices and decoded not in row.choices:
             self._error(
@@ -250,8 +276,8 @@ class _Decoder:
                 suggestion(str(decoded), row.choices),
             )
             return None
-        if isinstance(decoded, (int, float)) and not _within(decoded, row):
-            self._error(value.place, "out-of-range", f"`{name}` takes {_wanted(row)}, not {value.shown}")
+        if isinstance(decoded, (int, float)) and not within(decoded, row):
+            self._error(value.place, "out-of-range", f"`{name}` takes {wanted(row)}, not {value.shown}")
             return None
         return decoded
 
@@ -259,30 +285,58 @@ class _Decoder:
 
     def _unknown_node(self, node: Node, row: Row, where: str) -> None:
         if node.name in NOT_USED:
-            message = f"`{node.name}` is not used by this tool"
-            if not any(problem.message == message for problem in self.problems):
-                fix = "it was for an earlier tool of the same name; remove it when nobody else reads it"
-                self.problems.append(
-                    Problem(code="not-used", message=message, fix=fix, place=node.place, severity="note")
-                )
+            self._not_used(node.name, node.place)
             return
-        names = [name for child in row.rows if child.name not in row.positional for name in child.names()]
-        self._unknown(node.place, "node", node.name, names, where)
+        names = (name for child in row.rows if child.name not in row.positional for name in child.names())
+        fix = self._tired() or self._home(node.name) or suggestion(node.name, names)
+        self._unknown(node.place, "node", node.name, where, fix)
 
-    def _unknown(self, place: Place, kind: str, name: str, known: Iterable[str], where: str) -> None:
-        self.problems.append(
-            Problem(
-                code=f"unknown-{kind}",
-                message=f"unknown {kind} `{name}`{where}",
-                fix=suggestion(name, known),
-                place=place,
-                severity="error" if self.strict else "warning",
-            )
-        )
+    def _unknown_property(self, value: Value, key: str, row: Row, child: Row | None, where: str) -> None:
+        """child: the row of that name, where it is one that no property can fill."""
+        if child is None and key in NOT_USED:
+            self._not_used(key, value.key_place)
+            return
+        names = [name for each in row.rows if each.kind == "value" for name in each.names()]
+        fix = _write(child) if child is not None else self._tired() or self._home(key) or suggestion(key, names)
+        self._unknown(value.key_place, "property", key, where, fix)
+
+    def _not_used(self, name: str, place: Place) -> None:
+        message = f"`{name}` is not used by this tool"
+        fix = "it was for an earlier tool of the same name; remove it when nobody else reads it"
+        self.problems.append(Problem(code="not-used", message=message, fix=fix, place=place, severity="note"))
+
+    def _unknown(self, place: Place, kind: str, name: str, where: str, fix: str) -> None:
+        severity: Literal["error", "warning"] = "error" if self.strict else "warning"
+        message = f"unknown {kind} `{name}`{where}"
+        self.problems.append(Problem(code=f"unknown-{kind}", message=message, fix=fix, place=place, severity=severity))
+
+    def _tired(self) -> str:
+        """A suggestion takes its time, and nobody reads hundreds: from there on it is this one."""
+        return "see those above" if len(self.problems) >= MAX_PROBLEMS else ""
+
+    @cached_property
+    def _parents(self) -> Mapping[str, set[str]]:
+        """Name of a node -> those that it may stand in; made for the first mistake."""
+        parents: dict[str, set[str]] = {}
+        for row in every_row(self.root):
+            for child in row.rows if row.kind != "map" else ():
+                for name in child.names():
+                    parents.setdefault(name, set()).add(row.name)
+        return parents
+
+    def _home(self, name: str) -> str:
+        """Where the language has a node of that name, as it is not where it stands; empty where it has none."""
+        parents = self._parents.get(name, set())
+        homes = sorted(parents & {"", "service", "stage"}) or sorted(parents)
+        said = " or ".join(f"into `{home}`" if home else "at top level" for home in homes)
+        return f"`{name}` belongs {said}" if 0 < len(homes) <= _HOMES else ""
 
     def _repeated(self, node: Node) -> None:
         for value in node.repeated:
-            self._note(value.place, "said-twice", f"`{node.name}` gives a property twice; the last one counts")
+            self._again(value.place, f"`{node.name}` gives a property twice")
+
+    def _no_value(self, node: Node, row: Row) -> None:
+        self._error(node.place, "no-value", f"`{node.name}` has no value", _write(row))
 
     def _no_children(self, node: Node) -> None:
         for child in node.children[:1]:
@@ -292,16 +346,20 @@ class _Decoder:
         for key, value in list(node.props.items())[:1]:
             self._error(value.place, "unexpected-property", f"`{node.name}` takes no property `{key}`")
 
-    def _note(self, place: Place, code: str, message: str) -> None:
-        self.problems.append(Problem(code=code, message=message, place=place, severity="warning"))
+    def _again(self, place: Place, message: str) -> None:
+        message = f"{message}; the last one counts"
+        self.problems.append(Problem(code="said-twice", message=message, place=place, severity="warning"))
 
     def _error(self, place: Place, code: str, message: str, fix: str = "") -> None:
         self.problems.append(Problem(code=code, message=message, fix=fix, place=place))
+        self.left -= 1
+        if self.left < 0:
+            raise _EnoughError
 
 
 def _where(node: Node) -> str:
     if node.name in ("service", "stage") and node.args:
-        return f" in {node.name} `{node.args[0].value}`"
+        return f" in {node.name} `{str(node.args[0].value)[:_SHOWN]}`"
     return f" in `{node.name}`"
 
 
@@ -309,93 +367,6 @@ def _write(row: Row) -> str:
     return f"write `{row.example}`" if row.example else ""
 
 
-def _wanted(row: Row) -> str:
-    limits = ""
-    if row.low is not None and row.high is not None:
-        limits = f" from {row.low:g} to {row.high:g}"
-    elif row.low is not None:
-        limits = f" of at least {row.low:g}"
-    return _WANTED[row.type] + limits
-
-
-def _hint(value: Value, row: Row) -> str:
-    """What Compose users write in one string, FleetFlow has in two."""
-    text = str(value.value)
-    if row.name in ("host", "container") and re.fullmatch(r"\d+:\d+", text, re.ASCII):
-        return f"write `port {text.replace(':', ' ')}`"
-    return ""
-
-
-def _within(number: float, row: Row) -> bool:
-    low = -_LARGEST if row.low is None else row.low
-    high = _LARGEST if row.high is None else row.high
-    return low <= number <= high
-
-
-def _text(value: Value) -> str | None:
-    plain = value.value
-    if isinstance(plain, str):
-        return None if "\0" in plain else plain
-    if isinstance(plain, bool):
-        return "true" if plain else "false"
-    return value.raw if _PLAIN_NUMBER.fullmatch(value.raw) else str(plain)
-
-
-def _int(value: Value) -> int | None:
-    plain = value.value
-    if isinstance(plain, str) and re.fullmatch(r"[-+]?\d{1,30}", plain.strip(), re.ASCII):
-        return int(plain)
-    if isinstance(plain, float) and plain.is_integer():
-        return int(plain)
-    return plain if isinstance(plain, int) and not isinstance(plain, bool) else None
-
-
-def _number(value: Value) -> int | float | None:
-    plain = value.value
-    if plain is None or isinstance(plain, (bool, str)) or not isfinite(plain):
-        return None
-    return plain
-
-
-def _bool(value: Value) -> bool | None:
-    plain = value.value
-    if isinstance(plain, str):
-        return _TRUTH.get(plain.strip().lower())
-    return plain if isinstance(plain, bool) else None
-
-
-def _seconds(value: Value) -> float | None:
-    return _float(quantity.seconds(value.value) if isinstance(value.value, str) else _number(value))
-
-
-def _cores(value: Value) -> float | None:
-    return _float(quantity.cores(value.value) if isinstance(value.value, str) else _number(value))
-
-
-def _float(number: float | None) -> float | None:
-    """A float, also of what is a whole number; what no float can hold is out of every range."""
-    return None if number is None or abs(number) > _LARGEST else float(number)
-
-
-def _bytes(value: Value) -> int | None:
-    number = quantity.size(value.value) if isinstance(value.value, str) else _number(value)
-    return None if number is None else round(number)
-
-
-_CONVERSIONS: Mapping[Type, Callable[[Value], Decoded | None]] = {
-    "text": _text,
-    "int": _int,
-    "bool": _bool,
-    "seconds": _seconds,
-    "bytes": _bytes,
-    "cores": _cores,
-}
-
-_WANTED: Mapping[Type, str] = {
-    "text": "text",
-    "int": "a whole number",
-    "bool": "true or false",
-    "seconds": "seconds (`30`, `5m`)",
-    "bytes": "bytes (`256Mi`, `1g`)",
-    "cores": "cores (`0.5`, `500m`)",
-}
+def _bare(node: Node, row: Row) -> bool:
+    """Whether it says nothing. `environment { }` says that there is nothing to add, as an `if` may leave it."""
+    return not (node.args or node.props or node.children) and (row.many or not node.block)

@@ -1,34 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which files make a project, and their text. The only module of this room that reads the disk.
+"""Which files make a project, and their text. What the language says of files is here; `contents` reads one, `patterns`
+lists folders, and no other module of this room knows the disk.
 
-A file is a promise that may be broken at any moment: it can vanish between listing and reading, be a folder, a loop of
-links, a gigabyte, or no text at all. Each of these is a ConfigError that names the file.
-
-So is a folder that cannot be listed: passed over in silence, what its files declare would look as if nobody wanted it
-any more, and the next deployment would remove it. `Path.glob` passes over; therefore patterns are followed here.
+A folder that cannot be listed is an error: passed over in silence, what its files declare would look as if nobody wanted
+it any more, and the next deployment would remove it.
 """
 
-import errno
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import msgspec
 
+from fleetflow_tasks.config import contents
+from fleetflow_tasks.config.limits import MAX_ASKED, MAX_ENTRIES, MAX_FILES, MAX_INCLUDES, MAX_PATTERN, MAX_TOTAL
 from fleetflow_tasks.config.locate import Text
+from fleetflow_tasks.config.patterns import ABSENT, TooManyEntriesError, Walk, is_pattern
 from fleetflow_tasks.errors import ConfigError, Place, Problem
-
-MAX_SIZE = 1024 * 1024  # bytes of one file; a project of a thousand services needs a tenth
-MAX_FILES = 1000
 
 NAMES = (".fleetflow/fleet.kdl", "fleet.kdl", "flow.kdl", "fleetflow.kdl")
 _NAMED = ", ".join(f"`{name}`" for name in NAMES)
-_WILD = "*?["
 _FOLDERS = ("services", "stages", "variables")
-_ABSENT = {errno.ENOENT, errno.ENOTDIR}  # there is nothing; any other error is of something that is there
 
 _EXAMPLE = (
     '    project "demo"',
@@ -74,24 +68,58 @@ class Disk:
         folder = self.main.parent
         self.root = folder.parent if folder.name == ".fleetflow" else folder
         self._texts: dict[Path, Text] = {}
+        self._size = 0
+        self._walk = Walk()
+        self._matched: dict[tuple[Path, str], list[Path]] = {}
+        self._real: dict[Path, Path] = {}
+        self._left = MAX_ASKED
         self.warnings: list[Problem] = []
 
     def files(self, stage: str | None, includes: Callable[[Text], list[Include]]) -> list[File]:
         """The project's files for *stage* in the order in which a later one wins, each with what it includes."""
+        self._left = MAX_ASKED
         seen: dict[Path, None] = {}
         return [file for path in self._paths(stage) if (file := self._file(path, (), seen, includes)) is not None]
+
+    def every(
+        self, includes: Callable[[Text], list[Include]], refused: Callable[[ConfigError], None]
+    ) -> Iterator[File]:
+        """Each file once, whatever stages there are, without what it includes; those come later.
+
+        refused: told of what cannot be read; the other files come all the same.
+        """
+        staged = [f"{prefix}.{stage}.kdl" for stage in self.stage_files() for prefix in ("fleet", "flow")]
+        waiting: list[tuple[Path, Place | None]] = [(path, None) for path in self._paths(None)]
+        waiting += [(path, None) for name in staged if self.exists(path := self.main.parent / name)]
+        seen: set[str] = set()
+        for path, place in waiting:  # which grows meanwhile
+            if (real := os.path.realpath(path)) in seen:
+                continue
+            seen.add(real)
+            try:
+                file = File(path, self.read(path, place))
+                yield file
+                waiting += [(each, asked.place) for asked in includes(file.text) for each in self._asked(path, asked)]
+            except ConfigError as error:
+                refused(error)
 
     def stage_files(self) -> list[str]:
         """Names of stages for which there is a `fleet.{stage}.kdl`."""
         with self._readable():
-            found = [sorted(_matching(self.main.parent, [f"{prefix}.*.kdl"])) for prefix in ("fleet", "flow")]
+            found = [self._matching(self.main.parent, f"{prefix}.*.kdl") for prefix in ("fleet", "flow")]
         names = (path.name.split(".") for paths in found for path in paths)
         return list(dict.fromkeys(".".join(parts[1:-1]) for parts in names))
 
     def read(self, path: Path, place: Place | None = None) -> Text:
         """The text of *path*. place: where the file is asked for, to be blamed if it cannot be read."""
         if path not in self._texts:
-            self._texts[path] = Text(self.name(path), _read(path, self.name(path), place))
+            text = contents.read(path, self.name(path), place)
+            self._size += len(text)
+            if self._size > MAX_TOTAL:
+                message = f"the files of this project are larger than {MAX_TOTAL >> 20} MiB together"
+                fix = "leave out what declares nothing: data belongs into a volume"
+                raise ConfigError(Problem(code="too-large", message=message, fix=fix, place=place))
+            self._texts[path] = Text(self.name(path), text)
         return self._texts[path]
 
     def exists(self, path: Path) -> bool:
@@ -115,7 +143,13 @@ class Disk:
         with self._readable():
             if folder.is_symlink():
                 folder.stat()
-            return sorted(_matching(folder, ["**", "*.kdl"]))
+            return self._matching(folder, "**/*.kdl")
+
+    def _matching(self, folder: Path, pattern: str) -> list[Path]:
+        """In order. A pattern is followed once, so that every stage sees the same files."""
+        if (folder, pattern) not in self._matched:
+            self._matched[folder, pattern] = sorted(self._walk.matching(folder, Path(pattern).parts))
+        return self._matched[folder, pattern]
 
     def _file(
         self,
@@ -126,7 +160,8 @@ class Disk:
         place: Place | None = None,
     ) -> File | None:
         """None for a file that is in already; twice by different ways is no mistake."""
-        real = Path(os.path.realpath(path))
+        self._count(place)
+        real = self._resolved(path)
         if real in chain:
             names = [self.name(each) for each in (*chain[chain.index(real) :], real)]
             message = f"files include each other: {' -> '.join(names)}"
@@ -135,7 +170,11 @@ class Disk:
             return None
         seen[real] = None
         if len(seen) > MAX_FILES:
-            raise ConfigError(Problem(code="too-many-files", message=f"more than {MAX_FILES} files", place=place))
+            message, fix = f"more than {MAX_FILES} files", "leave out what declares nothing, or join files"
+            raise ConfigError(Problem(code="too-many-files", message=message, fix=fix, place=place))
+        if len(chain) > MAX_INCLUDES:
+            message, fix = f"files include each other more than {MAX_INCLUDES} deep", "include them from one file"
+            raise ConfigError(Problem(code="include", message=message, fix=fix, place=place))
         file = File(path, self.read(path, place))
         for include in includes(file.text):
             found = [
@@ -144,16 +183,31 @@ class Disk:
             file.included.append([each for each in found if each is not None])
         return file
 
+    def _count(self, place: Place | None) -> None:
+        self._left -= 1
+        if self._left < 0:
+            message, fix = (
+                f"files are included more than {MAX_ASKED:,} times",
+                "include each once: twice changes nothing",
+            )
+            raise ConfigError(Problem(code="too-many-files", message=message, fix=fix, place=place))
+
+    def _resolved(self, path: Path) -> Path:
+        if path not in self._real:
+            self._real[path] = Path(os.path.realpath(path))
+        return self._real[path]
+
     def _asked(self, path: Path, include: Include) -> list[Path]:
-        pattern = Path(os.path.expanduser(include.pattern))  # noqa: PTH111  (the home of nobody stays as it stands)
-        if not any(char in include.pattern for char in _WILD):
+        pattern = os.path.expanduser(include.pattern)  # noqa: PTH111  (the home of nobody stays as it stands)
+        if not is_pattern(pattern):
             return [path.parent / pattern]
-        if any("**" in part and part != "**" for part in pattern.parts):
-            message, why = f"`{include.pattern}` is no pattern of files", "`**` stands for folders, between two `/`"
+        if why := _no_pattern(pattern):
+            message = f"`{include.pattern[:MAX_PATTERN]}` is no pattern of files"
             raise ConfigError(Problem(code="bad-pattern", message=message, cause=(why,), place=include.place))
-        parts = pattern.parts[1:] if pattern.anchor else pattern.parts
+        anchor = Path(pattern).anchor
         with self._readable(include.place):
-            found = sorted({each for each in _matching(path.parent / pattern.anchor, parts) if _is_file(each)})
+            matched = self._matching(path.parent / anchor, pattern.removeprefix(anchor))
+            found = [each for each in matched if _is_file(each)]
         if not found:
             message = f"`{include.pattern}` matches no file"
             self.warnings.append(Problem(code="no-match", message=message, place=include.place, severity="warning"))
@@ -187,7 +241,7 @@ class Disk:
                     "a `fleet.kdl` that works:",
                     *_EXAMPLE,
                 ),
-                fix="write a `fleet.kdl` like this one, or name the file with `--file`",
+                fix="`flow init` writes a first one; or name the file with `--file`",
             )
         )
 
@@ -197,7 +251,11 @@ class Disk:
         try:
             yield
         except OSError as error:
-            raise _unreadable(self.name(Path(error.filename)), _reason(error), place) from error
+            raise contents.unreadable(self.name(Path(error.filename)), contents.reason(error), place) from error
+        except TooManyEntriesError as error:
+            message = f"the patterns of this project look at more than {MAX_ENTRIES:,} files and folders"
+            fix = "name the folders: `services/**/*.kdl`"
+            raise ConfigError(Problem(code="too-many-files", message=message, fix=fix, place=place)) from error
 
 
 def _mode(path: Path) -> int:
@@ -205,7 +263,7 @@ def _mode(path: Path) -> int:
     try:
         return path.stat().st_mode
     except OSError as error:
-        if error.errno in _ABSENT:
+        if error.errno in ABSENT:
             return 0
         raise
 
@@ -214,67 +272,10 @@ def _is_file(path: Path) -> bool:
     return stat.S_ISREG(_mode(path))
 
 
-def _entries(folder: Path) -> list["os.DirEntry[str]"]:
-    """Nothing, where there is no such folder. Raises OSError where it cannot be listed."""
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except OSError as error:
-        if error.errno in _ABSENT:
-            return []
-        raise
-
-
-def _matching(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
-    """What matches the *parts* of a pattern inside *folder*. `**` is the folder and all below, links not followed."""
-    if not parts:
-        yield folder
-    elif parts[0] == "**":
-        yield from _matching(folder, parts[1:])
-        for entry in _entries(folder):
-            if entry.is_dir(follow_symlinks=False):
-                yield from _matching(folder / entry.name, parts)
-    elif any(char in parts[0] for char in _WILD):
-        for entry in _entries(folder):
-            if fnmatchcase(entry.name, parts[0]):
-                yield from _matching(folder / entry.name, parts[1:])
-    else:
-        yield from _matching(folder / parts[0], parts[1:])
-
-
-def _read(path: Path, name: str, place: Place | None) -> str:
-    try:
-        with path.open("rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise _unreadable(name, "it is not a regular file", place)
-            data = file.read(MAX_SIZE + 1)
-    except (OSError, ValueError) as error:
-        raise _unreadable(name, _reason(error), place) from error
-    if len(data) > MAX_SIZE:
-        raise _unreadable(name, f"it is larger than {MAX_SIZE >> 20} MiB", place)
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise _no_text(name, data, error.start, "it is not UTF-8") from error
-    if "\0" in text:
-        raise _no_text(name, data, data.index(0), "it holds a NUL character")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _reason(error: OSError | ValueError) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-
-
-def _unreadable(name: str, reason: str, place: Place | None) -> ConfigError:
-    return ConfigError(
-        Problem(code="unreadable", message=f"`{name}` cannot be read: {reason[:1].lower()}{reason[1:]}", place=place)
-    )
-
-
-def _no_text(name: str, data: bytes, at: int, reason: str) -> ConfigError:
-    line = data.count(b"\n", 0, at) + 1
-    column = at - (data.rfind(b"\n", 0, at) + 1) + 1
-    place = Place(file=name, line=line, column=column)
-    return ConfigError(
-        Problem(code="unreadable", message=f"`{name}` is no text: {reason}", fix="save it as UTF-8", place=place)
-    )
+def _no_pattern(pattern: str) -> str:
+    """Why it is none; empty where it is one."""
+    if len(pattern) > MAX_PATTERN:
+        return f"it is longer than {MAX_PATTERN} characters"
+    if any("**" in part and part != "**" for part in Path(pattern).parts):
+        return "`**` stands for folders, between two `/`"
+    return ""

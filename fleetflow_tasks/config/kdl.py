@@ -18,7 +18,7 @@ from fleetflow_tasks.errors import ConfigError, Place, Problem
 Version = Literal[1, 2]
 Scalar = str | int | float | bool | None
 
-_VERSIONS: tuple[Version, ...] = (2, 1)
+VERSIONS: tuple[Version, ...] = (2, 1)
 # ValueError: half a surrogate pair, as `\\u{d800}` makes one; and two trees that do not pair, should a text be read differently.
 REFUSED = (ckdl.ParseError, ValueError)
 
@@ -45,8 +45,7 @@ class Value(msgspec.Struct, frozen=True):
     @property
     def shown(self) -> str:
         """As messages quote it: the words of the file, never what a template put in their place."""
-        place = self.place
-        written = place.text[place.column - 1 : place.column - 1 + place.length]
+        written = self.text.written(self.span.start, self.span.end)
         return f"`{written}`" if len(written) <= 60 else f"`{written[:57]}...`"
 
 
@@ -71,8 +70,8 @@ def parse(text: Text) -> tuple[Node, ...]:
     """The nodes of *text*. Raises ConfigError, pointing at the token that the parser refuses."""
     located = text.located
     if located.refused is not None:
-        raise ConfigError(_problem(text, located.refused))
-    for version in _VERSIONS:
+        raise ConfigError(refused(text, located.refused))
+    for version in VERSIONS:
         try:
             return _paired(ckdl.parse(text.final, version=version).nodes, located.nodes, text)
         except REFUSED:
@@ -92,6 +91,12 @@ def name_of(source: str) -> str:
         return ckdl.parse(source, version="any").nodes[0].name
     except (*REFUSED, IndexError):
         return source
+
+
+def refused(text: Text, trouble: Trouble) -> Problem:
+    """Of the text as it was written."""
+    place = text.place(trouble.span.start, trouble.span.end)
+    return Problem(code="syntax", message=trouble.message, fix=trouble.fix, place=place)
 
 
 def _plain(value: "ckdl.Scalar | ckdl.Value") -> Scalar:
@@ -129,12 +134,12 @@ def _value(value: "ckdl.Scalar | ckdl.Value", entry: Entry, text: Text) -> Value
 
 def _blamed(text: Text, located: Located) -> Problem:
     """The token to show. A version that finds no single token guilty leaves the word to the scanner."""
-    blames = [_blame(text.final, located.nodes, version) for version in _VERSIONS]
+    blames = [_blame(text.final, located.nodes, version) for version in VERSIONS]
     guilty = max((blame for blame in blames if blame), key=lambda blame: blame.span.start, default=None)
     structural = located.troubles[0] if located.troubles else None
     if structural and (guilty is None or None in blames or structural.span.start <= guilty.span.start):
-        return _problem(text, structural)
-    return _problem(text, guilty or _crowded(text.final, located) or _unread(text.final, located))
+        return refused(text, structural)
+    return refused(text, guilty or _crowded(text.final, located) or _unread(text.final, located))
 
 
 def _blame(text: str, nodes: Sequence[Spot], version: Version) -> Trouble | None:
@@ -187,7 +192,7 @@ def _crowded(text: str, located: Located) -> Trouble | None:
 def _unread(text: str, located: Located) -> Trouble:
     """Nothing better is known than the node."""
     for spot in located.nodes:
-        if not any(_parses(text[spot.name.start : spot.end], version) for version in _VERSIONS):
+        if not any(_parses(text[spot.name.start : spot.end], version) for version in VERSIONS):
             return Trouble(spot.name, f"the node `{text[spot.name.start : spot.name.end]}` cannot be read")
     return Trouble(Span(0, 1), "this is no KDL text")
 
@@ -198,8 +203,3 @@ def _parses(source: str, version: Version) -> bool:
     except REFUSED:
         return False
     return True
-
-
-def _problem(text: Text, trouble: Trouble) -> Problem:
-    place = text.place(trouble.span.start, trouble.span.end)
-    return Problem(code="syntax", message=trouble.message, fix=trouble.fix, place=place)

@@ -13,7 +13,7 @@ A file means something else in each stage, so each stage is read by itself. Aske
 what another stage lacks, a variable or a secret, is nobody's problem then. Asked for none, all are.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -22,6 +22,7 @@ from fleetflow_tasks.config import assemble, kdl, merge, template
 from fleetflow_tasks.config.decode import Block, decode
 from fleetflow_tasks.config.discover import Disk, File, Include
 from fleetflow_tasks.config.kdl import Node, Value
+from fleetflow_tasks.config.limits import MAX_PROBLEMS, MAX_WORDS, VALUE
 from fleetflow_tasks.config.locate import Text
 from fleetflow_tasks.config.model import (
     Data,
@@ -36,7 +37,8 @@ from fleetflow_tasks.config.model import (
 )
 from fleetflow_tasks.config.nearest import listed, nearest, suggestion
 from fleetflow_tasks.config.outline import Outline, outline
-from fleetflow_tasks.config.schema import RESERVED_VARIABLES, RUNTIMES, Blocks, document_row
+from fleetflow_tasks.config.provenance import Told
+from fleetflow_tasks.config.schema import RESERVED_VARIABLES, RUNTIMES, SETTINGS, Blocks, document_row
 from fleetflow_tasks.config.sources import StageSources
 from fleetflow_tasks.config.variables import Scope, given, process
 from fleetflow_tasks.errors import ConfigError, Place, Problem, errors_among
@@ -45,13 +47,15 @@ from fleetflow_tasks.errors import ConfigError, Place, Problem, errors_among
 class Loaded(Data, frozen=True, kw_only=True):
     """warnings: what is odd but not wrong. files: all that were read, as a person names them.
 
-    origins: stage -> variable -> where its value came from; no values, so that it may be shown.
+    told: stage -> what its files say, for who asks where a value came from. incomplete: an `env_file` is not there, and
+    nobody needed it.
     """
 
     project: Project
     warnings: tuple[Problem, ...] = ()
     files: tuple[str, ...] = ()
-    origins: Mapping[str, Mapping[str, str]] = {}
+    told: Mapping[StageName, Told] = {}
+    incomplete: bool = False
 
 
 def load(
@@ -63,26 +67,31 @@ def load(
     environ: Mapping[str, str] | None = None,
     strict: bool = False,
     blocks: Blocks | None = None,
+    values: bool = True,
 ) -> Loaded:
     """The project that is found from *root* upwards, or in *file*, or where `FLEETFLOW_FILE` of *environ* says.
 
     stage: the one to read, with its secrets; None reads all, and a secret that is not at hand is then left open.
     variables: `--var`, the strongest. environ: of the process; only what `variables.PREFIXES` allows reaches templates.
-    strict: unknown nodes are errors. blocks: the rows of each runtime's own block.
+    strict: unknown nodes are errors. blocks: the rows of each runtime's own block. values: False: what stands outside of
+    the text, a secret or an `env_file`, may be missing.
     Raises ConfigError with all problems.
     """
     if file is None and environ and environ.get("FLEETFLOW_FILE"):
         file = Path(environ["FLEETFLOW_FILE"])
-    loader = _Loader(Disk(root, file), stage, variables or {}, environ or {}, strict=strict, blocks=blocks or {})
+    loader = _Loader(
+        Disk(root, file), stage, variables or {}, environ or {}, strict=strict, blocks=blocks or {}, values=values
+    )
     return loader.run()
 
 
 class _Reading(msgspec.Struct, frozen=True):
-    """What the files say in one stage. names: of all stages that they hold."""
+    """What the files say in one stage. names: of all stages that they hold. texts: the files."""
 
     sources: StageSources
     document: Block
     names: list[str]
+    texts: list[Text]
 
 
 class _Loader:
@@ -95,12 +104,14 @@ class _Loader:
         *,
         strict: bool,
         blocks: Blocks,
+        values: bool,
     ) -> None:
         self.disk = disk
         self.stage = stage
         self.variables = variables
         self.environ = environ
         self.strict = strict
+        self.needed = values and stage is not None
         self.row = document_row(blocks)
         self.runtimes = {alias: name for name, aliases in RUNTIMES.items() for alias in (name, *aliases)}
         self.runtimes.update({name: name for name in blocks})
@@ -108,6 +119,9 @@ class _Loader:
         self.trees: dict[str, tuple[Node, ...]] = {}
         self.files: dict[str, None] = {}
         self.problems: dict[Problem, None] = {}
+        self.unused: set[str] = set()
+        self.errors = self.words = 0
+        self.told: dict[StageName, Told] = {}
 
     def run(self) -> Loaded:
         readings = dict(self._readings())
@@ -124,7 +138,7 @@ class _Loader:
             stages=tuple(stages),
             declared=tuple(ServiceName(name) for name in dict.fromkeys(declared)),
         )
-        self._check_stages(known)
+        self._check_stages(known, project.declared)
         self._say(self.disk.warnings)
         problems = self._sorted()
         if errors := errors_among(problems):
@@ -133,7 +147,8 @@ class _Loader:
             project=project,
             warnings=tuple(problems),
             files=tuple(self.files),
-            origins={name: _origins(readings[name].sources.scope) for name in held},
+            told={stage.name: self.told[stage.name] for stage in stages},
+            incomplete=any(reading.sources.incomplete for reading in readings.values()),
         )
 
     # --- reading the files, once per stage
@@ -163,7 +178,7 @@ class _Loader:
 
     def _read(self, stage: StageName | None) -> _Reading:
         """The document as *stage* sees it: what only another stage says is left out."""
-        sources = StageSources(self.disk, stage, self.environ, needed=self.stage is not None)
+        sources = StageSources(self.disk, stage, self.environ, needed=self.needed)
         files = self.disk.files(stage, self._includes)
         flat = [each for file in files for each in file.all()]
         self.files.update(dict.fromkeys(each.text.name for each in flat))
@@ -174,9 +189,8 @@ class _Loader:
         kept = [self._filled(node, sources.scope) for node in nodes if _stage_name(node) in (None, stage)]
         document, problems = decode(kept, self.row, strict=self.strict)
         self._say(problems)
-        return _Reading(
-            sources, document, list(dict.fromkeys([*(name for each in outlines for name in each.stages), *rendered]))
-        )
+        names = list(dict.fromkeys([*(name for each in outlines for name in each.stages), *rendered]))
+        return _Reading(sources, document, names, [each.text for each in flat])
 
     def _includes(self, text: Text) -> list[Include]:
         return self._outline(text).includes
@@ -194,7 +208,9 @@ class _Loader:
     def _nodes(self, file: File, stage: StageName | None, scope: Scope) -> Iterator[Node]:
         """The file's nodes, with those of included files where their `include` stands."""
         included = iter(file.included)
-        for node in self._tree(file.text, stage, scope):
+        nodes = self._tree(file.text, stage, scope)
+        self._check_size(file.text)
+        for node in nodes:
             yield node
             if node.name == "include":
                 for each in (each for _ in node.args for each in next(included, [])):
@@ -205,13 +221,27 @@ class _Loader:
         try:
             if template.is_template(text.source):
                 others = [span for name, span in self._outline(text).spans if name != stage]
-                return kdl.parse(template.render(text, scope.lookup, without=others))
+                return self._parsed(template.render(text, scope.lookup, without=others))
             if text.name not in self.trees:
                 self.trees[text.name] = kdl.parse(text)
+            self.words += text.size
             return self.trees[text.name]
         except ConfigError as error:
             self._say(error.problems)
             return ()
+
+    def _parsed(self, text: Text) -> tuple[Node, ...]:
+        self.words += text.size
+        return kdl.parse(text)
+
+    def _check_size(self, text: Text) -> None:
+        """A stage takes its time, so all stages of a large project may take too long."""
+        if self.words > MAX_WORDS:
+            message = (
+                f"`{text.name}` and the files before it hold more than {MAX_WORDS:,} words, counted once per stage"
+            )
+            fix = "read one stage with `--stage`, or split the project"
+            raise ConfigError(Problem(code="too-large", message=message, fix=fix))
 
     def _filled(self, node: Node, scope: Scope) -> Node:
         """The node with `${NAME}` filled in, below it too."""
@@ -238,17 +268,22 @@ class _Loader:
     def _stage(self, name: str, block: Block, reading: _Reading) -> Stage:
         self._check_name("stage", name, block.place)
         variables = self._variables(block, reading)
+        services = self._complete(name, block, reading)
+        texts = tuple(reading.texts)
+        self._count_variables(variables, len(services), block, reading)
+        self.told[StageName(name)] = Told(reading.document, block, services, reading.sources, texts, self.row)
         built = Stage(
             name=StageName(name),
             runtime=self._runtime(block, variables, reading),
-            services=self._services(name, block, reading),
+            services=tuple(self._service(each, reading) for each in services.values()),
             variables={key: value for key, value in variables.items() if key not in RESERVED_VARIABLES},
             place=block.place,
         )
         self._say(reading.sources.problems)
+        self._say(_without_effect(built, block))
         return built
 
-    def _services(self, stage: str, block: Block, reading: _Reading) -> tuple[Service, ...]:
+    def _complete(self, stage: str, block: Block, reading: _Reading) -> dict[str, Block]:
         """The stage's services: its own word over the top-level definition."""
         defined = merge.by_name(reading.document.blocks("services"))
         for name, definition in defined.items():
@@ -262,17 +297,17 @@ class _Loader:
                 f'write `service "…"` for each that it holds{names}',
                 block.place,
             )
-        complete = []
+        complete = {}
         for name, own in held.items():
             if name in defined:
-                complete.append(merge.over(defined[name], own))
-            elif "image" in own.places or "version" in own.places:
+                complete[name] = merge.over(defined[name], own)
+            elif {"image", "version", "build"} & own.places.keys():
                 self._check_name("service", name, own.place)
-                complete.append(own)
+                complete[name] = own
             else:
                 fix = suggestion(name, defined) or f'define it at top level: `service "{name}" {{ image "…" }}`'
                 self._wrong("unknown-service", f"stage `{stage}` names an unknown service `{name}`", fix, own.place)
-        return tuple(self._service(each, reading) for each in complete)
+        return complete
 
     def _service(self, block: Block, reading: _Reading) -> Service:
         said = block.get("runtime", str)
@@ -314,6 +349,14 @@ class _Loader:
         scope = reading.sources.scope
         return {name: self._strongest(name, value, scope) for name, value in block.texts("variables").items()}
 
+    def _count_variables(self, variables: Mapping[str, str], times: int, block: Block, reading: _Reading) -> None:
+        """Every service is given all of them."""
+        characters = sum(VALUE + len(name) + len(value) for name, value in variables.items())
+        try:
+            reading.sources.scope.count(times * characters, block.place)
+        except ConfigError as error:
+            self._say(error.problems)
+
     def _strongest(self, name: str, said: str, scope: Scope) -> str:
         try:
             found = scope.lookup(name)
@@ -331,8 +374,11 @@ class _Loader:
 
     # --- what is wrong
 
-    def _check_stages(self, known: list[str]) -> None:
-        if self.stage is not None and known and self.stage not in known:
+    def _check_stages(self, known: list[str], services: Collection[str]) -> None:
+        if self.stage is not None and known and self.stage in services and self.stage not in known:
+            fix = f"`{self.stage}` is a service: `--only {self.stage}`; stages are {listed(known)}"
+            self._wrong("unknown-stage", f"unknown stage `{self.stage}`", fix, None)
+        elif self.stage is not None and known and self.stage not in known:
             near = nearest(self.stage, known)
             fix = f"did you mean `{near}`? known are {listed(known)}" if near else f"known are {listed(known)}"
             self._wrong("unknown-stage", f"unknown stage `{self.stage}`", fix, None)
@@ -348,8 +394,16 @@ class _Loader:
         self._say([Problem(code=code, message=message, fix=fix, place=place)])
 
     def _say(self, problems: Iterable[Problem]) -> None:
-        """Keep them once: what stands outside the stages is read again for each."""
-        self.problems.update(dict.fromkeys(problems))
+        """Keep them once: what stands outside the stages is read again for each. A node of no use is told of once a project."""
+        for problem in problems:
+            if problem.message in self.unused:
+                continue
+            if problem.code == "not-used":
+                self.unused.add(problem.message)
+            self.problems[problem] = None
+            self.errors += problem.severity == "error"
+        if self.errors > MAX_PROBLEMS:  # the rest is not looked at
+            raise ConfigError(*self._sorted())
 
     def _sorted(self) -> list[Problem]:
         """As a person reads the files: file by file, from top to bottom; what has no place comes last."""
@@ -361,7 +415,18 @@ class _Loader:
                 return len(order) + 1, "", 0, 0
             return order.get(place.file, len(order)), place.file, place.line, place.column
 
-        return sorted(self.problems, key=position)
+        return _fewer(sorted(self.problems, key=position))
+
+
+def _fewer(problems: list[Problem]) -> list[Problem]:
+    """No more than a person can mend at once; errors before what is no error."""
+    if len(problems) <= MAX_PROBLEMS:
+        return problems
+    errors = errors_among(problems)
+    told = set((errors or problems)[:MAX_PROBLEMS])
+    message = f"{len(problems) - len(told):,} more problems are not told of"
+    more = Problem(code="more-problems", message=message, fix="mend these first", severity="warning")
+    return [*(problem for problem in problems if problem in told), more]
 
 
 def _stage_name(node: Node) -> str | None:
@@ -371,5 +436,14 @@ def _stage_name(node: Node) -> str | None:
     return str(node.args[0].value)
 
 
-def _origins(scope: Scope) -> dict[str, str]:
-    return {name: variable.origin for name, variable in sorted(scope.variables.items())}
+def _without_effect(stage: Stage, block: Block) -> Iterator[Problem]:
+    """Settings of the `runtime` node that mean something to a runtime alone that the stage does not use."""
+    node = block.get("runtime", Block) or Block()
+    used = {stage.runtime.name, *(service.runtime for service in stage.services)}
+    for name in node.values:
+        owner = SETTINGS.get(name)
+        if owner is not None and owner not in used:
+            message = f"`{name}` is a setting of {owner}, and stage `{stage.name}` runs on {stage.runtime.name}"
+            fix = f'leave it out, or write `runtime "{owner}"`'
+            place = node.places[name]
+            yield Problem(code="no-effect", message=message, fix=fix, place=place, severity="warning")

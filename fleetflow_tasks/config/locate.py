@@ -15,22 +15,22 @@ from bisect import bisect_right
 
 import msgspec
 
+from fleetflow_tasks.config.limits import MAX_DEPTH, MAX_LINE, MAX_NAME, MAX_WORD, MAX_WORDS
 from fleetflow_tasks.errors import Place
 
-MAX_DEPTH = 64  # blocks inside blocks; the language needs four, and the parser's own limits are far away
-
-_SPACE = " \t\u000b\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000\ufeff"
-_NEWLINE = "\n\r\u000c\u0085\u2028\u2029"
-_TRIVIA = re.compile(rf"[{_SPACE}]+")
-_LINE_END = re.compile(rf"[{_NEWLINE}]|\Z")
+SPACE = " \t\u000b\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000\ufeff"
+NEWLINE = "\n\r\u000c\u0085\u2028\u2029"
+_TRIVIA = re.compile(rf"[{SPACE}]+")
+_LINE_END = re.compile(rf"[{NEWLINE}]|\Z")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 # A backslash before the end of a line joins the lines; a comment may stand between the two.
-_CONTINUATION = re.compile(rf"\\(?:[{_SPACE}]|/\*(?:[^*]|\*(?!/))*\*/)*(?://[^{_NEWLINE}]*)?(?:\r\n|[{_NEWLINE}]|\Z)")
+CONTINUATION = re.compile(rf"\\(?:[{SPACE}]|/\*(?:[^*]|\*(?!/))*\*/)*(?://[^{NEWLINE}]*)?(?:\r\n|[{NEWLINE}]|\Z)")
 _RAW_OPENING = re.compile(r"r(#*)\"|(#+)(\"\"\"|\")")
 # Unrolled rather than possessive: the possessive quantifiers of Python before 3.11.5 miss matches.
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _TRIPLE = re.compile(r'"""[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*"""', re.DOTALL)
-_WORD = re.compile(rf"[^{_SPACE}{_NEWLINE}\\/(){{}};\[\]=\"]+")
+_NUMBER = re.compile(r"[-+]?\.?\d")
+_WORD = re.compile(rf"[^{SPACE}{NEWLINE}\\/(){{}};\[\]=\"]+")
 
 
 class Span(msgspec.Struct):
@@ -72,7 +72,7 @@ class Trouble(msgspec.Struct):
 class Located(msgspec.Struct):
     """What the scanner saw. words: every token, in order. troubles: in order too.
 
-    refused: what the parser may take and FleetFlow does not: nesting without end, a `/-` before a `;`.
+    refused: what the parser may take and FleetFlow does not: nesting without end, a `/-` before a `;`, what is too large.
     """
 
     nodes: list[Spot] = []
@@ -86,6 +86,16 @@ def scan(text: str) -> Located:
     return _Scanner(text).run()
 
 
+def comment_end(text: str, start: int) -> int | None:
+    """Where the `/*` at *start* is closed again, others inside it counted; None where it never is."""
+    depth = 0
+    for edge in _COMMENT_EDGE.finditer(text, start):
+        depth += 1 if edge[0] == "/*" else -1
+        if depth == 0:
+            return edge.end()
+    return None
+
+
 class _Scanner:
     """One pass, no recursion: the nodes whose block is open stand on a stack."""
 
@@ -95,6 +105,7 @@ class _Scanner:
         self.found = Located()
         self.open: list[tuple[Spot, list[Spot], int]] = []
         self.siblings = self.found.nodes
+        self.left = MAX_WORDS
 
     def run(self) -> Located:
         while True:
@@ -116,6 +127,7 @@ class _Scanner:
         if name is None:
             self._stray("cannot begin a node")
             return
+        self._check_name(name)
         node = Spot(name, end=name.end)
         if not dropped:
             self.siblings.append(node)
@@ -126,7 +138,7 @@ class _Scanner:
             self._skip(lines=False)
             if self.pos >= len(self.text):
                 return
-            if self.text[self.pos] in _NEWLINE or self.text[self.pos] in ";}":
+            if self.text[self.pos] in NEWLINE or self.text[self.pos] in ";}":
                 return
             dropped = self._slashdash(names=False)
             if self.text.startswith("{", self.pos):
@@ -144,6 +156,7 @@ class _Scanner:
         after_value = self.pos
         self._skip(lines=False)
         if self.text.startswith("=", self.pos):
+            self._check_name(value)
             self.pos += 1
             self._skip(lines=False)
             self._annotation()
@@ -184,9 +197,11 @@ class _Scanner:
         """Step over `/-` and what may stand between it and its victim."""
         start = self.pos
         while self.text.startswith("/-", self.pos):
+            dash = self.pos
+            self._count()
             self.pos += 2
             self._skip(lines=True, names=names)
-            if ";" in self.text[start : self.pos]:  # a comment may hold one too: it is not worth a closer look
+            if self.text.find(";", dash, self.pos) >= 0:  # a comment may hold one too: it is not worth a closer look
                 self._refuse(
                     start, "`/-` must stand right before what it leaves out", "write no `;` and no comment between"
                 )
@@ -218,6 +233,8 @@ class _Scanner:
         if word is None:
             return None
         self.pos = word.end()
+        if self.pos - start > MAX_WORD and _NUMBER.match(self.text, start):
+            self._refuse(start, f"a number of more than {MAX_WORD} characters", "write it in quotes if it is a text")
         return self._kept(Span(start, self.pos))
 
     def _raw_string(self, opening: re.Match[str]) -> Span:
@@ -244,8 +261,21 @@ class _Scanner:
         return self._kept(Span(start, self.pos, quoted=True))
 
     def _kept(self, span: Span) -> Span:
+        self._count()
         self.found.words.append(span)
         return span
+
+    def _count(self) -> None:
+        """A text without end is read no further than there is a use for."""
+        self.left -= 1
+        if self.left < 0:
+            message = f"the file holds more than {MAX_WORDS:,} words"
+            self._refuse(min(self.pos, len(self.text)) - 1, message, "split the project")
+            self.pos = len(self.text)
+
+    def _check_name(self, name: Span) -> None:
+        if name.end - name.start > MAX_NAME:
+            self._refuse(name.start, f"a name of more than {MAX_NAME} characters", "write a shorter one")
 
     def _skip(self, *, lines: bool, names: bool = False) -> None:
         """Step over what means nothing; with *lines*, over the ends of lines and nodes too. names: a node's name is next."""
@@ -254,13 +284,13 @@ class _Scanner:
             char = text[self.pos]
             if space := _TRIVIA.match(text, self.pos):
                 self.pos = space.end()
-            elif lines and (char in _NEWLINE or char == ";"):
+            elif lines and (char in NEWLINE or char == ";"):
                 self.pos += 1
             elif char == "/" and text.startswith("//", self.pos):
                 self.pos = _LINE_END.search(text, self.pos).start()  # type: ignore[union-attr]  # the end of the text is one
             elif char == "/" and text.startswith("/*", self.pos):
                 self.pos = self._block_comment_end()
-            elif char == "\\" and (joined := _CONTINUATION.match(text, self.pos)):
+            elif char == "\\" and (joined := CONTINUATION.match(text, self.pos)):
                 self.pos = joined.end()
             elif char == "\\" and names:  # the parser lets a lone one pass
                 self.pos += 1
@@ -268,13 +298,10 @@ class _Scanner:
                 return
 
     def _block_comment_end(self) -> int:
-        depth = 0
-        for edge in _COMMENT_EDGE.finditer(self.text, self.pos):
-            depth += 1 if edge[0] == "/*" else -1
-            if depth == 0:
-                return edge.end()
-        self._trouble(self.pos, self.pos + 2, "this comment is never closed", "end it with `*/`")
-        return len(self.text)
+        end = comment_end(self.text, self.pos)
+        if end is None:
+            self._trouble(self.pos, self.pos + 2, "this comment is never closed", "end it with `*/`")
+        return len(self.text) if end is None else end
 
     def _stray(self, verb: str) -> None:
         """Step over one character that can begin nothing."""
@@ -291,6 +318,7 @@ class _Scanner:
 
     def _trouble(self, start: int, end: int, message: str, fix: str) -> None:
         self.found.troubles.append(Trouble(Span(start, end), message, fix))
+        self._count()
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -305,18 +333,30 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 class Text:
-    """A file's text as it was written (`source`) and as it is parsed (`final`), and the way back from one to the other."""
+    """A file's text as it was written (`source`) and as it is parsed (`final`), and the way back from one to the other.
 
-    __slots__ = ("_lines", "_located", "_starts", "final", "name", "pieces", "source")
+    cost: what it took to make `final`, in words.
+    """
 
-    def __init__(self, name: str, source: str, *, final: str | None = None, pieces: tuple[Piece, ...] = ()) -> None:
+    __slots__ = ("_lines", "_located", "_shown", "_starts", "cost", "final", "name", "pieces", "source")
+
+    def __init__(
+        self, name: str, source: str, *, final: str | None = None, pieces: tuple[Piece, ...] = (), cost: int = 0
+    ) -> None:
         self.name = name
         self.source = source
         self.final = source if final is None else final
         self.pieces = pieces or (Piece(0, 0),)
+        self.cost = cost
         self._starts = [piece.start for piece in self.pieces]
         self._lines: list[int] = []
+        self._shown: dict[int, str] = {}
         self._located: Located | None = None
+
+    @property
+    def size(self) -> int:
+        """What it takes to read: its words, and those of the template that it came from."""
+        return len(self.located.words) + self.cost
 
     @property
     def located(self) -> Located:
@@ -336,10 +376,24 @@ class Text:
             self._lines = [0, *(match.end() for match in re.finditer("\n", self.source))]
         line = bisect_right(self._lines, start) - 1
         begin = self._lines[line]
-        end_of_line = self.source.find("\n", begin)
-        rest = self.source[begin : end_of_line if end_of_line >= 0 else None]
-        length = max(1, min(end - start, len(rest) - (start - begin)))
-        return Place(file=self.name, line=line + 1, column=start - begin + 1, length=length, text=rest)
+        end_of_line = self._lines[line + 1] - 1 if line + 1 < len(self._lines) else len(self.source)
+        length = max(1, min(end - start, end_of_line - start))
+        text = self._line(line, begin, end_of_line)
+        return Place(file=self.name, line=line + 1, column=start - begin + 1, length=length, text=text)
+
+    def written(self, start: int, end: int) -> str:
+        """The words of the file behind characters of `final`; of several lines the first."""
+        place = self.place(start, end)
+        begin = self._lines[place.line - 1] + place.column - 1
+        return self.source[begin : begin + place.length]
+
+    def _line(self, line: int, begin: int, end: int) -> str:
+        """All places on a line share its text; one that nobody would look at as a whole is left out."""
+        if end - begin > MAX_LINE:
+            return ""
+        if line not in self._shown:
+            self._shown[line] = self.source[begin:end]
+        return self._shown[line]
 
     def _origin(self, offset: int) -> tuple[int, int | None]:
         piece = self.pieces[bisect_right(self._starts, offset) - 1]

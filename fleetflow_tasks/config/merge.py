@@ -10,10 +10,13 @@ from collections.abc import Iterable
 from fleetflow_tasks.config.decode import Block
 from fleetflow_tasks.errors import Place
 
+_TOLD = 20  # of the definitions that one stands over; a file may hold ten thousand of one name
+
 
 def over(earlier: Block, later: Block) -> Block:
     """*later* laid over *earlier*; neither is changed. The node's own place stays that of its first definition."""
-    merged = Block(dict(earlier.values), {**earlier.places, **later.places, **_own(earlier)})
+    places = {**earlier.places, **later.places, **_own(earlier)}
+    merged = Block(dict(earlier.values), places, _beaten(earlier, later))
     for name, value in later.values.items():
         old = merged.values.get(name)
         if isinstance(old, Block) and isinstance(value, Block):
@@ -27,6 +30,16 @@ def over(earlier: Block, later: Block) -> Block:
 
 def _own(block: Block) -> dict[str, Place]:
     return {"": block.places[""]} if "" in block.places else {}
+
+
+def _beaten(earlier: Block, later: Block) -> dict[str, tuple[Place, ...]]:
+    """What *earlier* says of a field stands behind all that *later* says of it."""
+    again = {name: place for name, place in earlier.places.items() if name and name in later.places}
+    lost = {
+        name: (*later.beaten.get(name, ()), place, *earlier.beaten.get(name, ()))[:_TOLD]
+        for name, place in again.items()
+    }
+    return {**earlier.beaten, **later.beaten, **lost}
 
 
 def by_name(blocks: Iterable[Block]) -> dict[str, Block]:

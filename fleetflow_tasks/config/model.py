@@ -145,11 +145,24 @@ class SecretSource(Data, frozen=True, kw_only=True):
     value: Secret | None = None
 
 
+class Build(Data, frozen=True, kw_only=True):
+    """How an image is built. context: a folder, relative to the project's root. dockerfile: relative to the context.
+
+    target: a stage of the Dockerfile; "": the last. platform: "": that of the engine.
+    """
+
+    context: str = "."
+    dockerfile: str = "Dockerfile"
+    target: str = ""
+    args: Mapping[str, str] = {}
+    platform: str = ""
+
+
 class Traits(Data, frozen=True, kw_only=True):
     """What a service has, in the text and in a plan alike; a field that is added here reaches both.
 
-    None and empty mean that the text does not say. places: field name -> where the text says it; `""` is the service
-    node itself. For problems found later.
+    None and empty mean that the text does not say. places: field name -> where the text says it (`ports`, `ports.0`,
+    `options.docker.init`); `""` is the service node itself. For problems found later.
     """
 
     ports: tuple[Port, ...] = ()
@@ -171,6 +184,12 @@ class Traits(Data, frozen=True, kw_only=True):
     retries: int = 2
     places: Mapping[str, Place] = {}
 
+    def place(self, field: str) -> Place | None:
+        """Where the text says *field*, else what it is a part of, else the service."""
+        while field and field not in self.places:
+            field = field.rpartition(".")[0]
+        return self.places.get(field)
+
 
 class Service(Traits, frozen=True, kw_only=True):
     """One service of one stage, as the text has it.
@@ -181,6 +200,7 @@ class Service(Traits, frozen=True, kw_only=True):
     name: ServiceName
     image: str | None = None
     version: str | None = None
+    build: Build | None = None
     runtime: RuntimeName | None = None
     environment: Mapping[str, str] = {}
     secrets: Mapping[str, SecretSource] = {}

@@ -5,13 +5,18 @@ Templates need the variables that the same files define, so these are read from 
 and statements blanked out. That is also why none of them may stand inside an `{% if %}`.
 """
 
+from bisect import bisect_left
+
 import msgspec
 
 from fleetflow_tasks.config import kdl, template
 from fleetflow_tasks.config.discover import Include
+from fleetflow_tasks.config.limits import TEMPLATE
 from fleetflow_tasks.config.locate import Located, Span, Spot, Text, scan
 from fleetflow_tasks.config.variables import Scope, Variable
 from fleetflow_tasks.errors import ConfigError, Place, Problem
+
+_INCLUDE = "what only one stage has stands in `fleet.{stage}.kdl`, which is read by itself"
 
 
 class Outline(msgspec.Struct):
@@ -29,9 +34,17 @@ class Outline(msgspec.Struct):
 def outline(text: Text) -> Outline:
     """Raises ConfigError for a template that cannot be read, or one that hides what must be plain."""
     if not template.is_template(text.source):
-        return _Outliner(text, text.located, ()).run()
+        return _outlined(text, text.located, ())
     parts = template.parts(text)
-    return _Outliner(text, scan(template.skeleton(text, parts)), template.guarded(parts)).run()
+    return _outlined(text, scan(template.skeleton(text, parts)), template.guarded(parts))
+
+
+def _outlined(text: Text, located: Located, guarded: tuple[Span, ...]) -> Outline:
+    if located.refused is not None:
+        span = located.refused.span
+        place = text.place_in_source(span.start, span.end)
+        raise ConfigError(Problem(code="syntax", message=located.refused.message, fix=located.refused.fix, place=place))
+    return _Outliner(text, located, guarded).run()
 
 
 class _Outliner:
@@ -39,13 +52,14 @@ class _Outliner:
         self.text = text
         self.located = located
         self.guarded = guarded
+        self.guards = [span.start for span in guarded]
         self.found = Outline()
 
     def run(self) -> Outline:
         for spot in self.located.nodes:
             name = self._name(spot)
             if name == "include":
-                self._plain(spot, "an `include`")
+                self._plain(spot, "an `include`", _INCLUDE)
                 self._include(spot)
             elif name == "variables":
                 self._plain(spot, "`variables`")
@@ -60,7 +74,7 @@ class _Outliner:
             place = self._place(span)
             if template.is_template(pattern) or "${" in pattern:
                 message = "an `include` is read before variables are known: its path must be plain"
-                raise ConfigError(Problem(code="include", message=message, place=place))
+                raise ConfigError(Problem(code="include", message=message, fix=_INCLUDE, place=place))
             path = _text(pattern)
             if path is not None and "\0" in path:
                 raise ConfigError(Problem(code="include", message="a path cannot hold a NUL character", place=place))
@@ -95,14 +109,14 @@ class _Outliner:
             f"{place.file}:{place.line}", lambda scope: _worked_out(self.text.name, source, place, scope), place
         )
 
-    def _plain(self, spot: Spot, what: str) -> None:
+    def _plain(self, spot: Spot, what: str, fix: str = "take it out, and put the condition into the value") -> None:
         if self._hidden(spot):
             message = f"{what} cannot stand inside `{{% %}}`: it is read before templates are rendered"
-            fix = "take it out, and put the condition into the value"
             raise ConfigError(Problem(code="template", message=message, fix=fix, place=self._place(spot.name)))
 
     def _hidden(self, spot: Spot) -> bool:
-        return any(span.start < spot.name.start < span.end for span in self.guarded)
+        before = bisect_left(self.guards, spot.name.start) - 1
+        return before >= 0 and spot.name.start < self.guarded[before].end
 
     def _name(self, spot: Spot) -> str:
         return _name(self._slice(spot.name))
@@ -131,6 +145,7 @@ def _worked_out(file: str, source: str, place: Place, scope: Scope) -> str:
     """A variable's value: its template rendered, its text read, its `${}` filled in."""
     final = source
     if template.is_template(source):
+        scope.count(TEMPLATE, place)
         try:
             final = template.render(Text(file, source), scope.lookup).final
         except ConfigError as error:

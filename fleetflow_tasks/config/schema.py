@@ -30,8 +30,7 @@ class Row(Data, frozen=True, kw_only=True):
     rows: the children of a block; the one row of a list's elements or of a map's entries.
     positional: which of `rows` a block's arguments are, in order.
     into: the field that it fills, where that is not its name. many: each such node adds an element to that field;
-    emptied: but one that says nothing empties it, as there is no list of them to empty.
-    later: what to do instead, for a node that the language has and this version does not carry out.
+    emptied: one that says nothing at all takes back what an earlier definition said.
     """
 
     name: str
@@ -50,7 +49,6 @@ class Row(Data, frozen=True, kw_only=True):
     into: str = ""
     many: bool = False
     emptied: bool = False
-    later: str = ""
 
     @property
     def field(self) -> str:
@@ -81,6 +79,18 @@ RUNTIMES: Mapping[str, tuple[str, ...]] = {
 
 RESERVED_VARIABLES = ("RUNTIME", "NAMESPACE", "CONTEXT", "PROJECT", "REGION", "DOCKER_HOST")
 """Stage variables that configure the runtime; they are no service's environment."""
+
+SETTINGS: Mapping[str, str] = {
+    "host": "docker",
+    "docker_host": "docker",
+    "namespace": "kubernetes",
+    "context": "kubernetes",
+    "version": "kubernetes",
+    "wait_image": "kubernetes",
+    "project": "cloudrun",
+    "region": "cloudrun",
+}
+"""A stage has one set of settings for all its runtimes; each of these means something to one of them alone."""
 
 
 def _port(name: str, doc: str) -> Row:
@@ -199,6 +209,7 @@ SERVICE_ROWS: tuple[Row, ...] = (
         name="environment",
         kind="map",
         aliases=("env",),
+        emptied=True,
         doc="Environment variables; they win over `env_file` and over the stage's variables.",
         rows=(Row(name="NAME", doc="A variable and its value."),),
         example='environment { LOG "info"; WORKERS 4 }',
@@ -212,6 +223,7 @@ SERVICE_ROWS: tuple[Row, ...] = (
     Row(
         name="secrets",
         kind="map",
+        emptied=True,
         doc="Environment variables whose values are never shown or stored in clear.",
         rows=(SECRET,),
         example='secrets { POSTGRES_PASSWORD env="PG_PASSWORD"; API_KEY file="secrets/api" }',
@@ -246,6 +258,7 @@ SERVICE_ROWS: tuple[Row, ...] = (
     Row(
         name="healthcheck",
         kind="block",
+        emptied=True,
         doc="A command inside the container that ends with 0 when the service is healthy.",
         example='healthcheck { test "CMD-SHELL" "pg_isready"; interval 2; retries 20 }',
         rows=(
@@ -303,6 +316,7 @@ SERVICE_ROWS: tuple[Row, ...] = (
     Row(
         name="resources",
         kind="block",
+        emptied=True,
         doc="What is asked for and what is never exceeded.",
         example='resources { cpu "500m"; memory "256Mi"; cpu_limit "1"; memory_limit "512Mi" }',
         rows=(
@@ -315,6 +329,7 @@ SERVICE_ROWS: tuple[Row, ...] = (
     Row(
         name="scaling",
         kind="block",
+        emptied=True,
         doc="Between how many copies the platform chooses; it then owns `replicas`.",
         example="scaling min=1 max=10 cpu=70",
         rows=(
@@ -326,6 +341,7 @@ SERVICE_ROWS: tuple[Row, ...] = (
     Row(
         name="labels",
         kind="map",
+        emptied=True,
         doc="Labels of what is made.",
         rows=(Row(name="NAME", doc="A label and its value."),),
         example='labels { team "core" }',
@@ -371,7 +387,27 @@ SERVICE_ROWS: tuple[Row, ...] = (
         example="retries 2",
     ),
     Row(
-        name="build", kind="block", doc="Builds the image.", later="build and push the image, then name it with `image`"
+        name="build",
+        kind="block",
+        emptied=True,
+        doc="Builds the image from files, with the Docker Engine of whoever has them: in `flow up` on docker, else by `flow build`.",
+        example='build { context "."; dockerfile "Dockerfile"; target "prod"; args { V "1" } }',
+        positional=("context",),
+        rows=(
+            Row(
+                name="context",
+                doc="Folder that is sent to the builder, relative to the project's root; `.dockerignore` in it says what is not.",
+                default=".",
+            ),
+            Row(name="dockerfile", doc="Its Dockerfile, relative to the context.", default="Dockerfile"),
+            Row(name="target", doc="Stage of the Dockerfile to build.", default="the last"),
+            Row(
+                name="args",
+                kind="map",
+                doc="Values for its `ARG`s; they can be read in the image, so no secrets.",
+                rows=(Row(name="NAME", doc="An argument and its value."),),
+            ),
+        ),
     ),
 )
 
@@ -415,7 +451,7 @@ VARIABLES = Row(
 def service_row(blocks: Blocks) -> Row:
     """The `service` node, with a block for each runtime in *blocks*."""
     own = tuple(
-        Row(name=name, kind="block", into=f"options.{name}", doc=f"What only {name} has.", rows=rows)
+        Row(name=name, kind="block", into=f"options.{name}", emptied=True, doc=f"What only {name} has.", rows=rows)
         for name, rows in sorted(blocks.items())
     )
     return Row(
@@ -467,6 +503,7 @@ def document_row(blocks: Blocks) -> Row:
             Row(
                 name="include",
                 kind="values",
+                many=True,
                 doc="Other files, relative to this one; `*` and `**` match names. Read before templates are rendered.",
                 example='include "teams/*.kdl"',
             ),

@@ -13,29 +13,22 @@ Jinja2 is slow to import, so only a file that holds `{{` or `{%` comes here with
 """
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from fleetflow_tasks.config.limits import MAX_OUTPUT, MAX_TOKENS
 from fleetflow_tasks.config.locate import Piece, Span, Text, scan
 from fleetflow_tasks.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from jinja2 import TemplateSyntaxError
-    from jinja2.sandbox import SandboxedEnvironment
-
-MAX_OUTPUT = 4 * 1024 * 1024  # characters of one rendered file, marks included; a loop gone wrong stops here
 
 _STATEMENTS = ("if", "elif", "else", "endif", "for", "endfor", "set", "raw", "endraw")
 _OPENING = ("if", "for")
-_FILTERS = (
-    "abs", "capitalize", "first", "float", "int", "join", "last", "length", "list", "lower", "replace", "reverse", "round",
-    "sort", "string", "title", "trim", "unique", "upper",
-)  # fmt: skip
-_METHODS = ("endswith", "items", "keys", "lower", "replace", "split", "startswith", "strip", "upper", "values")
+_WORD = 16  # characters of output that take as long as one of Jinja's words
 _MARK = re.compile(r"\0(\d+):(\d+)\0")
 _NAMED = re.compile(r"'([^']+)' is undefined")
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
@@ -49,12 +42,16 @@ _ENDS = ("block_end", "variable_end", "comment_end")
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A stretch of a template. kind: data | value (`{{ }}`) | statement (`{% %}`) | comment. word: a statement's first."""
+    """A stretch of a template. kind: data | value (`{{ }}`) | statement (`{% %}`) | comment. word: a statement's first.
+
+    tokens: how many of Jinja's it holds: what it costs to read.
+    """
 
     kind: str
     start: int
     end: int
     word: str = ""
+    tokens: int = 1
 
 
 class _Segment(msgspec.Struct, frozen=True):
@@ -76,7 +73,7 @@ def parts(text: Text) -> tuple[Part, ...]:
     from jinja2 import TemplateSyntaxError
 
     try:
-        found = tuple(_parts(text.source))
+        found = tuple(_parts(text))
     except TemplateSyntaxError as error:
         raise ConfigError(_syntax(text, error)) from error
     for part in found:
@@ -115,26 +112,34 @@ def render(text: Text, lookup: Callable[[str], str | None], *, without: Sequence
     Raises ConfigError.
     """
     read = Text(text.name, _without(text, without)) if without else text
-    marked = "".join(_marked(read.source, parts(read)))
-    return _filled(text, _segments(_rendered(text, marked, lookup)))
+    found = parts(read)
+    marked = "".join(_marked(read.source, found))
+    output = _rendered(text, marked, lookup)
+    return _filled(text, _segments(output), cost=sum(part.tokens for part in found) + len(output) // _WORD)
 
 
 # --- reading the template
 
 
-def _parts(source: str) -> Iterator[Part]:
+def _parts(text: Text) -> Iterator[Part]:
     """Jinja's own tokens, gathered. Whitespace that `{%-` eats belongs to no part."""
-    position = start = 0
+    from fleetflow_tasks.config.sandbox import environment
+
+    source = text.source
+    position = start = first = 0
     kind = word = ""
-    for _, name, value in _environment().lex(source):
+    for count, (_, name, value) in enumerate(environment().lex(source)):
+        if count > MAX_TOKENS:
+            message = f"the template is larger than {MAX_TOKENS:,} words"
+            raise ConfigError(_problem(text, 0, 1, message, "split the file, or say with a loop what repeats itself"))
         begin = source.index(value, position)
         position = begin + len(value)
         if name in _WHOLE:
             yield Part(_WHOLE[name], begin, position, "" if name == _DATA else "raw")
         elif name in _BEGINS:
-            start, kind, word = begin, _BEGINS[name], ""
+            start, first, kind, word = begin, count, _BEGINS[name], ""
         elif name in _ENDS:
-            yield Part(kind, start, position, word)
+            yield Part(kind, start, position, word, count - first + 1)
         elif kind == "statement" and not word:
             word = value.strip()
 
@@ -162,39 +167,62 @@ def _spaces(source: str) -> str:
 def _without(text: Text, spans: Sequence[Span]) -> str:
     """The source with *spans* blanked; a span that an `if` or `for` enters or leaves halfway stays, to be read as a whole."""
     found = parts(text)
+    starts = [part.start for part in found]
     source = text.source
+    kept: list[str] = []
+    position = 0
     for span in spans:
-        words = [part.word for part in found if span.start <= part.start and part.end <= span.end]
+        inside = found[bisect_left(starts, span.start) : bisect_left(starts, span.end)]
+        words = [part.word for part in inside if part.end <= span.end]
         if sum(word in _OPENING for word in words) == sum(word in ("endif", "endfor") for word in words):
-            source = source[: span.start] + _spaces(source[span.start : span.end]) + source[span.end :]
-    return source
+            kept += [source[position : span.start], _spaces(source[span.start : span.end])]
+            position = span.end
+    return "".join([*kept, source[position:]])
 
 
 # --- rendering
 
 
 def _marked(source: str, found: Sequence[Part]) -> Iterator[str]:
-    """The template with a mark before each stretch that puts something out."""
+    """The template with a mark before each stretch that puts something out, and behind each statement.
+
+    The marks of statements say nothing, but they count: a loop without output is limited like any other. `-%}` eats the
+    space behind it, so the mark comes after that space.
+    """
     position = 0
+    owed = ""
     for part in found:
-        yield source[position : part.start]
+        yield source[position : part.start] + owed
+        position, owed = part.end, ""
+        content = source[part.start : part.end]
         if part.kind in ("data", "value"):
-            yield f"\0{part.start}:{part.end if part.kind == 'value' else 0}\0"
-        yield source[part.start : part.end]
-        position = part.end
-    yield source[position:]
+            yield _mark(part.start, part.end if part.kind == "value" else 0)
+        yield content
+        if part.kind == "statement" and part.word != "raw":
+            owed = _mark(part.end, 0)
+            if not content.endswith("-%}"):
+                yield owed
+                owed = ""
+    yield source[position:] + owed
+
+
+def _mark(start: int, end: int) -> str:
+    return f"\0{start}:{end}\0"
 
 
 def _rendered(text: Text, marked: str, lookup: Callable[[str], str | None]) -> str:
-    from jinja2 import TemplateSyntaxError, meta
+    from jinja2 import TemplateSyntaxError
 
-    environment = _environment()
+    from fleetflow_tasks.config import sandbox
+
     try:
-        names = meta.find_undeclared_variables(environment.parse(marked))
-        known = {name: value for name in sorted(names) if (value := lookup(name)) is not None}
-        return _limited(text, environment.from_string(marked).generate(known))
+        tree = sandbox.environment().parse(marked)
+        known = {name: value for name in sandbox.names(tree) if (value := lookup(name)) is not None}
+        return _limited(text, sandbox.chunks(tree, known))
     except TemplateSyntaxError as error:
         raise ConfigError(_syntax(text, error)) from error
+    except sandbox.TooMuchError as error:
+        raise ConfigError(_too_much(text, f"the template asks for too much: {error}", _line(error))) from error
     except _failures() as error:
         raise ConfigError(_failure(text, error)) from error
 
@@ -205,7 +233,7 @@ def _limited(text: Text, chunks: Iterable[str]) -> str:
     for chunk in chunks:
         length += len(chunk)
         if length > MAX_OUTPUT:
-            raise ConfigError(_problem(text, 0, 1, f"the template puts out more than {MAX_OUTPUT >> 20} MiB"))
+            raise ConfigError(_too_much(text, f"the template puts out more than {MAX_OUTPUT >> 20} MiB"))
         output.append(chunk)
     return "".join(output)
 
@@ -214,7 +242,7 @@ def _segments(output: str) -> list[_Segment]:
     found: list[_Segment] = []
     at = 0
     marks = [*_MARK.finditer(output)]
-    for mark, behind in zip(marks, [*(each.start() for each in marks[1:]), len(output)], strict=True):
+    for mark, behind in zip(marks, [*(each.start() for each in marks), len(output)][1:], strict=True):
         start, end, content = int(mark[1]), int(mark[2]), output[mark.end() : behind]
         found.append(_Segment(at, content, start, end, pasted=end > 0))
         at += 1 if end > 0 else len(content)
@@ -224,7 +252,7 @@ def _segments(output: str) -> list[_Segment]:
 # --- putting the values in
 
 
-def _filled(text: Text, segments: Sequence[_Segment]) -> Text:
+def _filled(text: Text, segments: Sequence[_Segment], *, cost: int) -> Text:
     """The final text: the skeleton with each value as the token around it needs it, and the way back to the source."""
     bones = "".join("_" if segment.pasted else segment.text for segment in segments)
     located = scan(bones)
@@ -236,7 +264,7 @@ def _filled(text: Text, segments: Sequence[_Segment]) -> Text:
             word = words[bisect_right(starts, segment.at) - 1] if starts and starts[0] <= segment.at else None
             holding[segment.at] = word if word is not None and segment.at < word.end else None
     quotes = [at for span in _bare(holding.values()) for at in (span.start, span.end)]
-    return _joined(text, segments, bones, holding, quotes)
+    return _joined(text, segments, bones, holding, quotes, cost)
 
 
 def _bare(holding: Iterable[Span | None]) -> list[Span]:
@@ -246,29 +274,33 @@ def _bare(holding: Iterable[Span | None]) -> list[Span]:
 
 
 def _joined(
-    text: Text, segments: Sequence[_Segment], bones: str, holding: Mapping[int, Span | None], quotes: list[int]
+    text: Text,
+    segments: Sequence[_Segment],
+    bones: str,
+    holding: Mapping[int, Span | None],
+    quotes: list[int],
+    cost: int,
 ) -> Text:
     final = _Final()
+    quoted = 0  # of the quotes, how many are in
     for segment in segments:
         position, stop = segment.at, segment.at + (1 if segment.pasted else len(segment.text))
         while position < stop:
-            if quotes and quotes[0] <= position:
-                final.quote(
-                    segment.start + (0 if segment.pasted else position - segment.at), closing=len(quotes) % 2 == 1
-                )
-                quotes.pop(0)
+            if quoted < len(quotes) and quotes[quoted] <= position:
+                final.quote(segment.start + (0 if segment.pasted else position - segment.at), closing=quoted % 2 == 1)
+                quoted += 1
             elif segment.pasted:
                 final.add(
                     _fitting(text, segment, bones, holding[segment.at]), segment.start, segment.end - segment.start
                 )
                 position = stop
             else:
-                until = min([stop, *quotes[:1]])
+                until = min([stop, *quotes[quoted : quoted + 1]])
                 final.add(bones[position:until], segment.start + position - segment.at)
                 position = until
-    if quotes:
+    if quoted < len(quotes):
         final.quote(0, closing=True)
-    return Text(text.name, text.source, final="".join(final.out), pieces=tuple(final.pieces))
+    return Text(text.name, text.source, final="".join(final.out), pieces=tuple(final.pieces), cost=cost)
 
 
 class _Final:
@@ -297,17 +329,23 @@ def _fitting(text: Text, segment: _Segment, bones: str, word: Span | None) -> st
     """The value as the token around it can hold it."""
     if word is None:  # in a comment
         return "_"
-    token = bones[word.start : word.end]
-    if not token.startswith('"') and word.quoted:
+    if word.quoted and bones[word.start] != '"':
         if '"' in segment.text or "\n" in segment.text:
             message = "this value holds a quote or the end of a line, which a raw string cannot hold"
             raise ConfigError(_problem(text, segment.start, segment.end, message, "write a plain string"))
         return segment.text
-    before = bones[word.start : segment.at]
-    if word.quoted and (len(before) - len(before.rstrip("\\"))) % 2:
+    if word.quoted and _backslashes(bones, segment.at) % 2:
         message = "a value cannot stand behind a `\\`"
         raise ConfigError(_problem(text, segment.start, segment.end, message, "write `\\\\` for a backslash"))
     return _escaped(segment.text)
+
+
+def _backslashes(text: str, end: int) -> int:
+    """How many stand right before *end*."""
+    start = end
+    while text[start - 1] == "\\":
+        start -= 1
+    return end - start
 
 
 def _escaped(value: str) -> str:
@@ -316,55 +354,14 @@ def _escaped(value: str) -> str:
     )
 
 
-# --- the sandbox
-
-
-@lru_cache(maxsize=1)
-def _environment() -> "SandboxedEnvironment":
-    """Jinja2 without its doors: few filters, few methods, no globals but `range`, no multiplying of texts."""
-    from jinja2 import StrictUndefined
-    from jinja2.exceptions import SecurityError
-    from jinja2.sandbox import SandboxedEnvironment
-
-    class Environment(SandboxedEnvironment):
-        intercepted_binops = frozenset(["*", "**", "%"])
-
-        def call_binop(self, context: object, operator: str, left: object, right: object) -> object:
-            if operator == "**" or not all(isinstance(side, (int, float)) for side in (left, right)):
-                raise SecurityError(
-                    f"`{operator}` is for numbers only" if operator != "**" else "`**` is not supported"
-                )
-            return super().call_binop(context, operator, left, right)  # type: ignore[arg-type]  # Jinja's own context
-
-        def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:
-            return attr in _METHODS and isinstance(obj, (str, dict)) and super().is_safe_attribute(obj, attr, value)
-
-    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, finalize=_as_text)
-    environment.globals = {"range": environment.globals["range"]}
-    environment.filters = {name: environment.filters[name] for name in _FILTERS} | {"default": _default, "d": _default}
-    return environment
-
-
-def _as_text(value: object) -> object:
-    """What an expression puts out. A NUL is what the marks are made of, and no KDL text holds one."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str) and "\0" in value:
-        raise ValueError("a value holds a NUL character")
-    return value
-
-
-def _default(given: object, default_value: object = "", boolean: bool = False, *, value: object = None) -> object:
-    """Jinja's `default("x")` and Tera's `default(value="x")`."""
-    from jinja2 import Undefined
-
-    missing = isinstance(given, Undefined) or (boolean and not given)
-    if not missing:
-        return given
-    return default_value if value is None else value
-
-
 # --- what is wrong
+
+
+_TOO_DEEP = (
+    RecursionError,
+    MemoryError,
+    SyntaxError,
+)  # all three are what Python says of code that is nested too deeply
 
 
 def _failures() -> tuple[type[Exception], ...]:
@@ -381,7 +378,7 @@ def _syntax(text: Text, error: "TemplateSyntaxError") -> Problem:
 
 
 def _failure(text: Text, error: Exception) -> Problem:
-    message = str(error)
+    message = "it is nested too deeply" if isinstance(error, _TOO_DEEP) else str(error)
     line = _line(error)
     undefined = _NAMED.search(message)
     if undefined:
@@ -391,6 +388,11 @@ def _failure(text: Text, error: Exception) -> Problem:
     return _line_problem(
         text, line, f"the template cannot be rendered: {_sentence(message or type(error).__name__)}", "", "{{"
     )
+
+
+def _too_much(text: Text, message: str, line: int = 0) -> Problem:
+    fix = "look for a loop that turns too often, or a text that grows with each turn"
+    return _line_problem(text, line, message, fix, "{{") if line else _problem(text, 0, 1, message, fix)
 
 
 def _sentence(message: str) -> str:

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
+from fleetflow_tasks.config.limits import MAX_CHAIN, MAX_FILLED, VALUE
 from fleetflow_tasks.config.nearest import suggestion
 from fleetflow_tasks.errors import ConfigError, Place, Problem
 
 PREFIXES = ("FLEET_", "FLEETFLOW_", "CI_", "APP_")
 
 _REFERENCE = re.compile(r"\$(?:(\$)|\{)")
+_EDGE = re.compile(r"\$\{|\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _OPERATOR = re.compile(r":?[-?]")
 _MAX_NESTING = 20
@@ -34,11 +36,13 @@ class Scope:
     """All variables of one stage, the strongest of each name."""
 
     def __init__(self, levels: Iterable[Mapping[str, Variable]]) -> None:
+        self.levels = tuple(levels)
         self.variables: dict[str, Variable] = {}
-        for level in levels:
+        for level in self.levels:
             self.variables.update(level)
         self._values: dict[str, str] = {}
         self._asked: list[str] = []
+        self._left = MAX_FILLED
 
     def lookup(self, name: str) -> str | None:
         """The value; None where there is no such variable. Raises ConfigError where variables need each other."""
@@ -55,13 +59,30 @@ class Scope:
                     code="variable-cycle", message=message, fix="give one of them a plain value", place=variable.place
                 )
             )
+        if len(self._asked) == MAX_CHAIN:
+            message = f"more than {MAX_CHAIN} variables need each other, one after the other"
+            fix = f"give `{name}` a plain value"
+            raise ConfigError(Problem(code="variable-cycle", message=message, fix=fix, place=variable.place))
         self._asked.append(name)
         try:
             value = variable.value(self)
         finally:
             self._asked.pop()
+        self.count(len(value), variable.place)
         self._values[name] = value
         return value
+
+    def count(self, characters: int, place: Place | None) -> None:
+        """A value that takes *characters* is worked out at *place*. Raises ConfigError where all are too much."""
+        self._left -= VALUE + characters
+        if self._left < 0:
+            message = f"the values of this stage are larger than {MAX_FILLED >> 20} MiB together"
+            fix = "look for a variable that holds another one many times; data belongs into a volume"
+            raise ConfigError(Problem(code="too-large", message=message, fix=fix, place=place))
+
+    def definitions(self, name: str) -> list[Variable]:
+        """Every definition of the variable, the strongest first: that is the one which counts."""
+        return [level[name] for level in reversed(self.levels) if name in level]
 
     def place(self, name: str) -> Place | None:
         """Where the file says it that wins; None for what comes from outside, and for what is not there."""
@@ -100,6 +121,7 @@ def _filled(text: str, place: Place | None, scope: Scope, depth: int) -> str:
         if end is None or depth == _MAX_NESTING:
             raise ConfigError(_malformed(text[reference.start() :], place))
         out.append(_expanded(text[reference.end() : end], place, scope, depth))
+        scope.count(len(out[-1]), place)
         position = end + 1
     return "".join([*out, text[position:]])
 
@@ -107,10 +129,12 @@ def _filled(text: str, place: Place | None, scope: Scope, depth: int) -> str:
 def _closing(text: str, start: int) -> int | None:
     """The `}` that ends the reference whose inside begins at *start*; a default may hold references of its own."""
     depth = 1
-    for match in re.compile(r"\$\{|\}").finditer(text, start):
+    for match in _EDGE.finditer(text, start):
         depth += 1 if match[0] == "${" else -1
         if depth == 0:
             return match.start()
+        if depth > _MAX_NESTING:
+            return None
     return None
 
 

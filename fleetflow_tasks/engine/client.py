@@ -5,6 +5,8 @@ Beside the store, which uses them, the only module that makes any. Timeouts and 
 """
 
 import hashlib
+import logging
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, cast
 
@@ -15,6 +17,8 @@ from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from fleetflow_tasks.config.model import Secret
 from fleetflow_tasks.engine.address import Address
+
+log = logging.getLogger(__name__)
 
 RESP2 = 2  # the replies that we read look the same in every redis-py; nothing of RESP3 is used
 READS_ONLY = "flags=no-writes"  # in the first line of a script
@@ -42,7 +46,7 @@ def client(address: Address, *, name: str, timeout: float, connect: float, retry
     else:
         host, port = address.hosts[0]
         common |= {"host": host, "port": port, **_tls(address, connection_class=redis.SSLConnection)}
-    return redis.Redis.from_pool(redis.ConnectionPool(**common))
+    return _Timed.from_pool(redis.ConnectionPool(**common))
 
 
 def script(of: redis.Redis, text: str) -> Script:
@@ -83,7 +87,19 @@ class Reading:
         return replies
 
 
-class _Led(redis.Redis):
+class _Timed(redis.Redis):
+    """Tells the log of each command, for `--verbose`: its word, and how long it took; what it holds may be secret."""
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        began = time.monotonic()
+        try:
+            # redis-py's own types end here.
+            return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+        finally:
+            log.debug("redis.asked", extra={"command": args[0], "took": time.monotonic() - began})
+
+
+class _Led(_Timed):
     """A client of the server that Sentinels name; it closes its connections to those too."""
 
     def close(self) -> None:

@@ -31,6 +31,7 @@ from fleetflow_tasks.errors import FleetFlowError, Problem, UnavailableError
 from fleetflow_tasks.plan.codec import Keys, unseal
 from fleetflow_tasks.plan.model import SCHEMA, Plan, Step, StepId
 from fleetflow_tasks.runtimes.base import DeployError, Outcome, Runtime, Stopped
+from fleetflow_tasks.runtimes.restarting import restarted
 
 log = logging.getLogger(__name__)
 
@@ -266,6 +267,8 @@ def _called(runtime: Runtime, plan: Plan, step: Step, attempt: Held) -> Outcome:
             return runtime.prepare(plan, step, attempt)
         case "deploy":
             return runtime.deploy(plan, step, attempt)
+        case "restart":
+            return restarted(runtime, plan, step, attempt)
         case "remove" | "prune":
             return runtime.remove(plan, step, attempt)
 

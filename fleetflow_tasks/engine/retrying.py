@@ -26,7 +26,7 @@ from fleetflow_tasks.engine.rollback import reopened
 from fleetflow_tasks.engine.store import Facts, Store
 from fleetflow_tasks.engine.trouble import known
 from fleetflow_tasks.errors import Problem, RefusedError
-from fleetflow_tasks.plan.codec import Keys
+from fleetflow_tasks.plan.codec import Keys, readable
 from fleetflow_tasks.plan.leave import without
 from fleetflow_tasks.plan.model import Plan, Step, StepId
 
@@ -120,7 +120,17 @@ def version_of(run: RunId, *, store: Store, keys: Keys) -> tuple[Plan, Because]:
     good = known(store.run(run), run)
     _refuse_rollback(good)
     plan = without(reopened(good.id, good.project, good.stage, store=store, keys=keys))
-    return plan, Because(kind="rollback", run=_last_begun(good, store).id, plan=good.id)
+    return plan, Because(kind="rollback", run=_last_version(good, store).id, plan=good.id)
+
+
+def only_restarts(run: Run, store: Store) -> bool:
+    """Whether *run* started anew what was there, and so left its stage at the version that it found."""
+    blob = store.sealed_plan(run.id)
+    try:
+        steps = readable(blob).steps if blob is not None else ()
+    except RefusedError:
+        return False
+    return bool(steps) and all(step.action == "restart" for step in steps)
 
 
 def again(plan: Plan, states: Sequence[StepState]) -> Mapping[StepId, Facts]:
@@ -135,13 +145,22 @@ def again(plan: Plan, states: Sequence[StepState]) -> Mapping[StepId, Facts]:
 
 
 def _changes_a_service(step: Step) -> bool:
-    return step.service is not None and step.action in ("deploy", "remove")
+    return step.service is not None and step.action in ("deploy", "restart", "remove")
 
 
 def _last_begun(run: Run, store: Store) -> Run:
     """Of the stage of *run*; *run* itself, where none is known to have begun."""
-    begun = [each for each in store.runs(run.project, run.stage, limit=RUNS) if each.generation]
-    return max(begun, key=lambda each: each.generation, default=run)
+    return max(_begun(run, store), key=lambda each: each.generation, default=run)
+
+
+def _last_version(run: Run, store: Store) -> Run:
+    """As `_last_begun`, of those that brought their stage to a version."""
+    newest_first = sorted(_begun(run, store), key=lambda each: each.generation, reverse=True)
+    return next((each for each in newest_first if not only_restarts(each, store)), run)
+
+
+def _begun(run: Run, store: Store) -> Sequence[Run]:
+    return [each for each in store.runs(run.project, run.stage, limit=RUNS) if each.generation]
 
 
 def _refuse_retry(run: Run, last: Run) -> None:

@@ -39,7 +39,7 @@ from fleetflow_tasks.engine.store import NOT_HELD, Store, whole
 from fleetflow_tasks.engine.trouble import RIGHTS
 from fleetflow_tasks.errors import Problem, RefusedError
 from fleetflow_tasks.plan.codec import Keys, NewerSchemaError, header, seal, unseal
-from fleetflow_tasks.plan.leave import without
+from fleetflow_tasks.plan.leave import at_once, without
 from fleetflow_tasks.plan.model import Plan, StepId
 from fleetflow_tasks.plan.resolve import queue
 
@@ -146,7 +146,7 @@ def _good_plan(undo: Undo, project: ProjectName, stage: StageName, store: Store,
     plan = reopened(undo.good, project, stage, store=store, keys=keys)
     if whole(plan) != "deploy":
         raise RefusedError(_not_whole(undo.good))
-    return without(plan)
+    return at_once(without(plan))
 
 
 def _submitted(plan: Plan, undo: Undo, store: Store, keys: Keys) -> Submitted:

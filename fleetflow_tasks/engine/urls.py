@@ -46,7 +46,7 @@ def with_urls(
     outcomes: of those steps of this run that have ended well. A `prepare` waits for nobody: it gets placeholders.
     Raises DeployError where a dependency is not there, UnavailableError where its runtime does not answer.
     """
-    if step.service is None or step.action not in {"prepare", "deploy"}:
+    if step.service is None or step.action not in {"prepare", "deploy", "restart"}:
         return plan
     wanted = asked(plan, [step.service])
     if step.action == "prepare":

@@ -30,7 +30,12 @@ def unlike(stages: Iterable[Stage], about: StageName) -> Iterator[Problem]:
 
 
 def _image(stage: Stage, service: Service) -> Reference | None:
-    """None where there is nothing to compare; what is no image at all is told elsewhere."""
+    """None where there is nothing to compare: what is built and not named is what its files are, in every stage.
+
+    What is no image at all is told elsewhere.
+    """
+    if service.build is not None and service.version is None:
+        return None
     try:
         image = named(service.name, service.image, service.version)
     except ImageError:
@@ -40,7 +45,7 @@ def _image(stage: Stage, service: Service) -> Reference | None:
 
 def _warning(name: ServiceName, found: Found) -> Problem:
     width = max(len(stage) for stage, _, _ in found)
-    places = [service.places.get("image") or service.places.get("version") for _, service, _ in found]
+    places = [service.places.get("version") or service.places.get("image") for _, service, _ in found]
     said = [f"{stage:{width}}  {image}" for stage, _, image in found]
     columns = max(len(line) for line in said)
     *_, (source, _, _), (target, _, _) = found

@@ -20,6 +20,7 @@ from fleetflow_tasks.plan.resolve import Runtimes, resolve
 
 # Seconds that one attempt may take.
 PREPARE = 600.0  # an image of some gigabytes over a slow line
+BUILD = 3600.0  # compilers, and package managers over a slow line
 STAGE_PREPARE = 60.0  # one or two calls: a network, a namespace
 REMOVE = 120.0  # a container's grace period is 10 s by default, and some ask for more
 PRUNE = 300.0  # any number of removals, one after the other
@@ -37,21 +38,24 @@ def build(
     only: Collection[ServiceName] = (),
     with_dependencies: bool = True,
     images: Mapping[ServiceName, str] = {},
+    contents: Mapping[ServiceName, str] = {},
     runtime: RuntimeName | None = None,
     known: Collection[str] = (),
     home: str | None = None,
+    values: bool = True,
 ) -> Plan:
     """The plan that brings *stage_name* to what the project says.
 
     only: these services and what they depend on get steps; the others are left alone, so nothing is pruned then.
     with_dependencies: False: `only` alone get steps. What they depend on is taken to be up, whatever the condition says.
-    images: references that count instead of what the text says, by service.
+    images: references that count instead of what the text says, by service. contents: hashes of what is built, likewise.
     runtime: instead of the stage's own. known: runtimes beside the built-in ones. home: the folder that `~` means.
+    values: False: secrets that have no value here are left out; such a plan is for looking, not for deploying.
     Raises PlanError with all problems.
     """
     stage = _stage(project, stage_name)
     runtimes = Runtimes(stage, runtime=runtime, known=known)
-    services, problems = resolve(project, stage, runtimes, images=images, home=home)
+    services, problems = resolve(project, stage, runtimes, images=images, contents=contents, home=home, values=values)
     wrong = errors_among((*_reserved(stage), *_not_there(stage, only), *problems))
     if wrong:
         raise PlanError(*wrong)
@@ -74,12 +78,14 @@ def teardown(
     stage_name: StageName,
     *,
     services: Collection[ServiceName],
+    found: Mapping[ServiceName, Collection[RuntimeName]] = {},
     runtime: RuntimeName | None = None,
     known: Collection[str] = (),
 ) -> Plan:
     """The same graph turned round: each of *services* is removed after all that depend on it, then the stage's own things.
 
-    services: those that are there, whether the text still declares them or not. What is wrong with the text beyond its
+    services: those that are there, whether the text still declares them or not. found: on which runtimes; a service is
+    removed where it is, which need not be where the text has it by now. What is wrong with the text beyond its
     runtimes does not matter here: a stage that cannot be built any more can still be taken down. Raises PlanError.
     """
     stage = _stage(project, stage_name)
@@ -89,8 +95,9 @@ def teardown(
     declared = {service.name: service for service in stage.services}
     names = sorted(set(services))
     dependants = _dependants(declared, names)
-    steps = [_remove(name, declared.get(name), dependants[name], runtimes) for name in names]
-    used = _used(runtimes, [runtimes.default, *(runtimes.of(service) for service in stage.services)])
+    places = {name: _whereabouts(declared.get(name), found.get(name, ()), runtimes) for name in names}
+    steps = [_remove(name, places[name], dependants[name], runtimes) for name in names]
+    used = _used(runtimes, [runtimes.default, *(runtimes.of(service) for service in stage.services), *places.values()])
     after = _needs((_id(name, "remove") for name in names), ALL_REMOVED)
     steps += [_stage_step("prune", each, used, runtimes, needs=after) for each in used]
     return _plan(project, stage, steps, (), options=_options(runtimes, used))
@@ -162,7 +169,7 @@ def _prepare(service: ResolvedService, used: tuple[RuntimeName, ...], runtimes: 
         queue=runtimes.queue(service.runtime),
         service=service.name,
         needs=(Need(step=_stage_id("prepare", service.runtime, used), cause=NETWORK),),
-        timeout=PREPARE,
+        timeout=PREPARE if service.build is None else BUILD,
         retries=service.retries,
     )
 
@@ -187,10 +194,13 @@ def _deploy(service: ResolvedService, planned: Collection[ServiceName], runtimes
     )
 
 
-def _remove(
-    name: ServiceName, service: Service | None, dependants: tuple[ServiceName, ...], runtimes: Runtimes
-) -> Step:
-    runtime = runtimes.of(service) if service is not None else runtimes.default
+def _whereabouts(service: Service | None, found: Collection[RuntimeName], runtimes: Runtimes) -> RuntimeName:
+    """Where the text has it, unless it was found elsewhere alone."""
+    said = runtimes.of(service) if service is not None else runtimes.default
+    return said if said in found or not found else min(found)
+
+
+def _remove(name: ServiceName, runtime: RuntimeName, dependants: tuple[ServiceName, ...], runtimes: Runtimes) -> Step:
     return Step(
         id=_id(name, "remove"),
         action="remove",

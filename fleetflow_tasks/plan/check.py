@@ -38,6 +38,7 @@ def check(plan: Plan) -> tuple[Problem, ...]:
             *_targets(service),
             *_job(service),
             *_floating(service, plan),
+            *_built(service, plan),
         ]
     return tuple(found)
 
@@ -190,6 +191,22 @@ def _job(service: ResolvedService) -> Iterator[Problem]:
             fix="leave `restart` out, or take `on-failure`",
             place=_place(service, "restart"),
         )
+
+
+def _built(service: ResolvedService, plan: Plan) -> Iterator[Problem]:
+    """On Docker the engine that runs it has built it; every other platform has to get it from somewhere."""
+    if service.build is None or service.runtime == DOCKER or image.is_pushable(image.parse(service.image)):
+        return
+    yield Problem(
+        code="build-nowhere",
+        message=f"service `{service.name}`: image `{service.image}` names no registry that {service.runtime} could get it from",
+        cause=("it works only where the nodes have been given the image by hand",)
+        if service.runtime == KUBERNETES
+        else (),
+        fix=f"name one in `image`, then `flow build {plan.stage} --push`",
+        place=service.places.get("image") or service.place("build"),
+        severity="warning" if service.runtime == KUBERNETES else "error",
+    )
 
 
 def _floating(service: ResolvedService, plan: Plan) -> Iterator[Problem]:

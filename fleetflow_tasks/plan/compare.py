@@ -12,7 +12,7 @@ import msgspec
 
 from fleetflow_tasks.config.model import Data, Port, Secret, ServiceName, Volume
 from fleetflow_tasks.plan.leave import settled
-from fleetflow_tasks.plan.model import Plan, ResolvedDependency, ResolvedService
+from fleetflow_tasks.plan.model import Plan, ResolvedBuild, ResolvedDependency, ResolvedService
 
 Kind = Literal["added", "changed", "removed", "same"]
 
@@ -113,6 +113,8 @@ def _text(value: object) -> str:
             return f"{host}{value.container}/{value.protocol}"
         case Volume():
             return f"{value.source or '(anonymous)'}:{value.target}{':ro' if value.read_only else ''}"
+        case ResolvedBuild():
+            return f"{value.context} ({value.hash[:12]})"
         case ResolvedDependency():
             return f"{value.condition} {value.service}{'' if value.wait else ' (wait=#false)'}"
         case _:

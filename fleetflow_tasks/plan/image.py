@@ -10,6 +10,8 @@ if it holds a `.` or a `:`, or is `localhost`; else it belongs to the path (`lib
 import re
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from fleetflow_tasks.config.model import Data
 
 _PART = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
@@ -17,6 +19,10 @@ _REGISTRY = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _LONG = re.compile(r"(sha256:[0-9a-f]{12}|sha512:[0-9a-f]{12})[0-9a-f]+")
+_DIGEST_RULE = "a digest is `sha256:` and 64 hexadecimal digits"
+_TAG_RULE = "a tag is up to 128 letters, digits, `_`, `.` and `-`, and begins with none of the last two"
+CONTENT = "b"  # before a content's hash in a tag: one of digits alone reads like a number in many a tool
+_CONTENT_LENGTH = 12  # digits; as many as `docker` shows of an id
 _LONGEST = 255  # characters of registry and path together, as registries have it
 
 
@@ -44,24 +50,28 @@ class Reference(Data, frozen=True, kw_only=True):
 
 
 class ImageError(ValueError):
-    """The text names no image. Its message is complete, its `fix` is empty where nobody can know."""
+    """The text names no image. Its message is complete, its `fix` is empty where nobody can know.
 
-    def __init__(self, message: str, fix: str = "") -> None:
+    field: the node that is to blame, `image` or `version`.
+    """
+
+    def __init__(self, message: str, fix: str = "", *, field: str = "image") -> None:
         super().__init__(message)
         self.fix = fix
+        self.field = field
 
 
 def parse(text: str) -> Reference:
     """Raises ImageError."""
+    if "://" in text:
+        scheme, _, rest = text.partition("://")
+        raise ImageError(f"image `{text}` begins as an address of the web does", f"leave `{scheme}://` out: `{rest}`")
     name, at, digest = text.partition("@")
     if at and not _DIGEST.fullmatch(digest):
-        raise ImageError(f"image `{text}` has a digest that is none", "a digest is `sha256:` and 64 hexadecimal digits")
+        raise ImageError(f"image `{text}` has a digest that is none", _DIGEST_RULE)
     name, colon, tag = _cut_tag(name)
     if colon and not _TAG.fullmatch(tag):
-        raise ImageError(
-            f"image `{text}` has a tag that is none",
-            "a tag is up to 128 letters, digits, `_`, `.` and `-`, and begins with none of the last two",
-        )
+        raise ImageError(f"image `{text}` has a tag that is none", _TAG_RULE)
     registry, path = _cut_registry(name)
     if registry and not _REGISTRY.fullmatch(registry):
         raise ImageError(f"image `{text}` names a registry that is none: `{registry}`")
@@ -110,13 +120,45 @@ def named(service: str, image: str | None, version: str | None) -> Reference:
         raise ImageError(
             f"image `{reference}` has the {kind} `{said}`, but the version is `{version}`",
             f'keep one of the two: `image "{reference.name}"` with the version, or the image alone',
+            field="version",
         )
     return reference
 
 
+def built(project: str, service: str, image: str | None, version: str | None, content: str) -> Reference:
+    """The image that *service* is built as: without image `{project}-{service}`; without tag or version, its content is it.
+
+    content: the hash of all that goes in. So the same content is the same image in every stage, and another content is
+    another one. Raises ImageError.
+    """
+    reference = parse(image if image is not None else _fitting(f"{project}-{service}"))
+    digest = reference.digest or (version if version and is_id(version) else "")
+    if digest:
+        raise ImageError(
+            f"it is built, so the digest `{short(digest)}` cannot be chosen",
+            "leave out the digest, or `build`",
+        )
+    tag = f"{CONTENT}{content[:_CONTENT_LENGTH]}"
+    return named(service, str(reference), version or reference.tag or tag)
+
+
+def is_pushable(reference: Reference) -> bool:
+    """Whether the name means a registry's: Docker Hub takes none without a user's name before it."""
+    return bool(reference.registry) or "/" in reference.path
+
+
+def _fitting(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
 def _with(reference: Reference, version: str) -> Reference:
-    joint = "@" if version.startswith(("sha256:", "sha512:")) else ":"
-    return parse(f"{reference.name}{joint}{version}")
+    if version.startswith(("sha256:", "sha512:")):
+        if _DIGEST.fullmatch(version):
+            return replace(reference, digest=version)
+        raise ImageError(f"version `{version}` is no digest", _DIGEST_RULE, field="version")
+    if _TAG.fullmatch(version):
+        return replace(reference, tag=version)
+    raise ImageError(f"version `{version}` is no tag of an image", _TAG_RULE, field="version")
 
 
 def _in_full(reference: Reference) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Literal, NewType
 
 from fleetflow_tasks.config.model import (
+    Build,
     Condition,
     Data,
     ProjectName,
@@ -23,7 +24,7 @@ QueueName = NewType("QueueName", str)
 
 SCHEMA = 1  # of a plan's bytes; a worker that meets a higher number leaves the step to a newer worker
 
-Action = Literal["prepare", "deploy", "remove", "prune"]
+Action = Literal["prepare", "deploy", "restart", "remove", "prune"]
 
 STAGE = "stage"  # the first half of the ids `stage:prepare` and `stage:prune`, so no service can have this name
 
@@ -36,9 +37,19 @@ class ResolvedDependency(Data, frozen=True, kw_only=True):
     wait: bool = True
 
 
+class ResolvedBuild(Build, frozen=True, kw_only=True):
+    """hash: of all that goes into the image, hexadecimal; "" where nobody has read the files, as nobody will build.
+
+    The context stays relative to the plan's root, so that the same files make the same plan wherever they lie.
+    """
+
+    hash: str = ""
+
+
 class ResolvedService(Traits, frozen=True, kw_only=True):
     """A service with nothing left open: full image reference, complete environment, absolute bind sources.
 
+    build: what the image is built of, where it is not taken as it is.
     secrets: values to hand over. secret_refs: name -> a reference that the platform itself reads.
     options: of its own runtime alone. env_from_stage: which keys of `environment` come from the stage's variables.
     """
@@ -46,6 +57,7 @@ class ResolvedService(Traits, frozen=True, kw_only=True):
     name: ServiceName
     runtime: RuntimeName
     image: str
+    build: ResolvedBuild | None = None
     environment: Mapping[str, str] = {}
     secrets: Mapping[str, Secret] = {}
     secret_refs: Mapping[str, str] = {}

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 import msgspec
 
 from fleetflow_tasks.config.model import (
+    Build,
     Project,
     RuntimeName,
     Secret,
@@ -22,9 +23,10 @@ from fleetflow_tasks.config.model import (
     Volume,
 )
 from fleetflow_tasks.config.nearest import suggestion
+from fleetflow_tasks.config.schema import SETTINGS
 from fleetflow_tasks.errors import Place, Problem
-from fleetflow_tasks.plan.image import ImageError, named
-from fleetflow_tasks.plan.model import QueueName, ResolvedDependency, ResolvedService
+from fleetflow_tasks.plan.image import ImageError, built, named
+from fleetflow_tasks.plan.model import QueueName, ResolvedBuild, ResolvedDependency, ResolvedService
 from fleetflow_tasks.plan.waits import waits
 
 DOCKER = RuntimeName("docker")
@@ -39,17 +41,6 @@ NAMES = {
     "cloud-run": CLOUDRUN,
     "cloud_run": CLOUDRUN,
 }
-# A stage has one set of settings for all its runtimes; these keys mean something to one of them alone.
-_OWNER = {
-    "host": DOCKER,
-    "docker_host": DOCKER,
-    "namespace": KUBERNETES,
-    "context": KUBERNETES,
-    "version": KUBERNETES,
-    "wait_image": KUBERNETES,
-    "project": CLOUDRUN,
-    "region": CLOUDRUN,
-}
 
 
 def resolve(
@@ -58,12 +49,16 @@ def resolve(
     runtimes: "Runtimes",
     *,
     images: Mapping[ServiceName, str] = {},
+    contents: Mapping[ServiceName, str] = {},
     home: str | None = None,
+    values: bool = True,
 ) -> tuple[tuple[ResolvedService, ...], tuple[Problem, ...]]:
     """The services in the stage's order, and what is wrong; with an error among the problems they are of no use.
 
     images: references that count instead of what the text says; what the text says of these is not looked at.
+    contents: of services that are built, the hash of what goes into the image.
     home: the folder that `~` means; None where nobody can say, and a path that needs it is then an error.
+    values: False: a secret that has no value here is left out, for who needs none; else that is an error.
     """
     dependencies, problems = waits(project, stage)
     complaints = [*runtimes.problems, *problems]
@@ -71,11 +66,13 @@ def resolve(
         _resolved(
             stage,
             service,
-            image=images.get(service.name) or _image(service, complaints),
+            image=images.get(service.name) or _image(project, service, contents.get(service.name, ""), complaints),
+            build=None if service.name in images else _build(service, contents.get(service.name, "")),
             runtime=runtimes.of(service),
             depends_on=dependencies[service.name],
             volumes=_volumes(service, project.root, home, complaints),
             complaints=complaints,
+            values=values,
         )
         for service in stage.services
     )
@@ -108,13 +105,13 @@ class Runtimes:
     def options(self, runtime: RuntimeName) -> Mapping[str, str]:
         """The stage's settings, without those that only another runtime understands."""
         said = self._stage.runtime.options
-        return {key: said[key] for key in sorted(said) if _OWNER.get(key, runtime) == runtime}
+        return {key: said[key] for key in sorted(said) if SETTINGS.get(key, runtime) == runtime}
 
     def queue(self, runtime: RuntimeName) -> QueueName:
         return queue(runtime, self.options(runtime))
 
     def _named(self, text: str, place: Place | None) -> RuntimeName:
-        name = self._known.get(text)
+        name = self._known.get(text) or self._known.get(text.lower())
         if name is None:
             fix = suggestion(text, self._known)
             self.problems.append(
@@ -137,12 +134,14 @@ def _resolved(
     service: Service,
     *,
     image: str,
+    build: ResolvedBuild | None,
     runtime: RuntimeName,
     depends_on: tuple[ResolvedDependency, ...],
     volumes: tuple[Volume, ...],
     complaints: list[Problem],
+    values: bool,
 ) -> ResolvedService:
-    secrets, secret_refs = _secrets(service, complaints)
+    secrets, secret_refs = _secrets(service, complaints if values else [])
     traits = {field: getattr(service, field) for field in Traits.__struct_fields__}
     places = {"runtime": stage.runtime.place} if stage.runtime.place is not None else {}
     return ResolvedService(
@@ -150,11 +149,12 @@ def _resolved(
             **traits,
             "volumes": volumes,
             "labels": _sorted(service.labels),
-            "places": {**places, **service.places},  # what is wrong with the stage's settings is told there
+            "places": {**places, **_places(service, runtime)},  # what is wrong with the stage's settings is told there
         },
         name=service.name,
         runtime=runtime,
         image=image,
+        build=build,
         environment=_sorted({**stage.variables, **service.environment}),
         secrets=secrets,
         secret_refs=secret_refs,
@@ -164,15 +164,34 @@ def _resolved(
     )
 
 
-def _image(service: Service, complaints: list[Problem]) -> str:
+def _places(service: Service, runtime: RuntimeName) -> Mapping[str, Place]:
+    """As a plan has them: the block of the service's own runtime is called `options` there, and there is no other."""
+    own = f"options.{runtime}"
+    return {
+        field.replace(own, "options", 1) if field.partition(".")[0] == "options" else field: place
+        for field, place in service.places.items()
+        if not field.startswith("options.") or field == own or field.startswith(f"{own}.")
+    }
+
+
+def _image(project: Project, service: Service, content: str, complaints: list[Problem]) -> str:
     try:
+        if service.build is not None:
+            return str(built(project.name, service.name, service.image, service.version, content))
         return str(named(service.name, service.image, service.version))
     except ImageError as error:
-        place = service.places.get("image") or service.places.get("version") or service.places.get("")
+        place = next((at for each in (error.field, "image", "version", "") if (at := service.places.get(each))), None)
         complaints.append(
             Problem(code="image-reference", message=f"service `{service.name}`: {error}", fix=error.fix, place=place)
         )
         return ""
+
+
+def _build(service: Service, content: str) -> ResolvedBuild | None:
+    if service.build is None:
+        return None
+    said = {field: getattr(service.build, field) for field in Build.__struct_fields__}
+    return ResolvedBuild(**{**said, "args": _sorted(service.build.args)}, hash=content)
 
 
 def _secrets(service: Service, complaints: list[Problem]) -> tuple[Mapping[str, Secret], Mapping[str, str]]:

@@ -6,8 +6,9 @@ where it would close a circle.
 """
 
 from collections.abc import Iterable, Mapping
-from itertools import pairwise
+from itertools import islice, pairwise
 
+from fleetflow_tasks.config.limits import MAX_PROBLEMS
 from fleetflow_tasks.config.model import Condition, Dependency, Project, Service, ServiceName, Stage
 from fleetflow_tasks.config.nearest import suggestion
 from fleetflow_tasks.errors import Place, Problem
@@ -33,7 +34,7 @@ def waits(project: Project, stage: Stage) -> tuple[Waits, tuple[Problem, ...]]:
         )
         for name, found in edges.items()
     }
-    return resolved, (*_absent(project, stage, services), *_circles(stage, services, edges))
+    return resolved, (*islice(_absent(project, stage, services), MAX_PROBLEMS), *_circles(stage, services, edges))
 
 
 def default_condition(other: Service) -> Condition:

@@ -12,11 +12,11 @@ The rules that every runtime keeps (checked by `fleetflow_tasks.testing.RuntimeC
 
 import socket
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from fleetflow_tasks.config.model import Data, RuntimeName, ServiceName
 from fleetflow_tasks.errors import FleetFlowError, Problem
-from fleetflow_tasks.plan.model import Plan, Step, StepId
+from fleetflow_tasks.plan.model import Plan, ResolvedService, Step, StepId
 
 PROTOCOL = 1  # the number of this Protocol; the registry refuses a runtime that speaks another
 
@@ -231,11 +231,72 @@ class Finding(Data, frozen=True, kw_only=True):
     problems: tuple[Problem, ...] = ()
 
 
+class Built(Data, frozen=True, kw_only=True):
+    """What became of an image that was to be built. anew: False where it was there already."""
+
+    image: str
+    anew: bool
+
+
+class Building(Protocol):
+    """What a runtime may offer beside the rest: to build the images of services, and to push them.
+
+    Where the plan is for another platform, its engine is the one that it finds by itself. Both raise DeployError.
+    """
+
+    def build(self, plan: Plan, service: ResolvedService, attempt: Attempt, *, cache: bool = True) -> Built:
+        """The image that the plan means, made of the files that the plan was made of."""
+
+    def push(self, plan: Plan, service: ResolvedService, attempt: Attempt) -> str:
+        """To the registry that its name names; the digest under which that knows it now."""
+
+    def is_pushed(self, plan: Plan, service: ResolvedService) -> bool | None:
+        """Whether its registry has an image of that name and tag; None where nobody can say."""
+
+
 class Examined(Protocol):
     """What a runtime may offer beside the rest: to say how its platform is, and what we may do there."""
 
     def examined(self, plan: Plan) -> Sequence[Finding]:
         """The first finding is of the platform itself, `engine`. Raises UnavailableError."""
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """What a runtime may offer beside the rest: to say where a stage goes, before anybody is asked."""
+
+    def place(self, plan: Plan) -> str:
+        """In words for people, `docker at unix:///run/docker.sock`, from what can be known here. Raises nothing."""
+
+
+class Restarting(Protocol):
+    """What a runtime may offer beside the rest: to start what runs anew, without another content."""
+
+    def restart(self, plan: Plan, step: Step, attempt: Attempt) -> Outcome:
+        """Return when it is ready again. The content stays what it is, also where the plan says another one by now, so
+        that `diff` says the same before and after; what does not run is left alone, and so is what a job ran.
+
+        Where the platform can, the old one serves until the new one is ready. One that fails is taken back.
+        """
+
+
+class HeldVolume(Data, frozen=True, kw_only=True):
+    """Data that a stage's volumes hold. name: as the platform calls it. kind: as people do, `volume`, `claim`.
+
+    size: bytes that are in it, or that it may hold; None where nobody can say. created: Unix seconds.
+    """
+
+    name: str
+    kind: str = "volume"
+    size: int | None = None
+    created: float | None = None
+
+
+class Holding(Protocol):
+    """What a runtime may offer beside the rest: to say whose data goes if a stage's volumes do."""
+
+    def volumes(self, plan: Plan) -> Sequence[HeldVolume]:
+        """Those that a `prune` with `volumes=remove` removes, by name. Raises UnavailableError."""
 
 
 class Addressed(Protocol):

@@ -9,14 +9,16 @@ import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from fleetflow_tasks.config.model import RuntimeName
 from fleetflow_tasks.config.nearest import suggestion
 from fleetflow_tasks.config.schema import Blocks, Row
 from fleetflow_tasks.errors import PlanError, Problem, UnavailableError
 from fleetflow_tasks.runtimes.base import PROTOCOL, Runtime
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "fleetflow.runtimes"
 
@@ -37,11 +39,13 @@ BLOCKS: Mapping[str, str] = {
 IMPORTERS: Mapping[str, str] = {"cloudrun": "fleetflow_tasks.runtimes.cloudrun.imported:imported"}
 
 Environ = Mapping[str, str]
-Installed = Callable[[], Iterable[EntryPoint]]
+Installed = Callable[[], Iterable["EntryPoint"]]
 
 
-def installed() -> Iterable[EntryPoint]:
+def installed() -> Iterable["EntryPoint"]:
     """The runtimes that other packages bring."""
+    from importlib.metadata import entry_points
+
     return entry_points(group=GROUP)
 
 

@@ -21,6 +21,7 @@ import pytest
 from fleetflow_tasks.config.model import ProjectName, RuntimeName, ServiceName, StageName
 from fleetflow_tasks.plan.model import Action, Need, Plan, QueueName, ResolvedService, Step, StepId
 from fleetflow_tasks.runtimes.base import DeployError, Outcome, Runtime, StaleError, Stopped
+from fleetflow_tasks.runtimes.restarting import restarted
 from fleetflow_tasks.testing import eventually
 from fleetflow_tasks.testing.trial import Trial
 
@@ -58,6 +59,10 @@ class RuntimeContract(ABC):
     def adopt(self, plan: Plan, name: str) -> None:
         """Make an object of *name* as an earlier tool did: with project, stage and service of ours, with labels that
         nobody knows, and without run, generation and hash."""
+
+    def instance(self, plan: Plan, name: str) -> str:
+        """What carries *name*'s requests now: as `serving`, where a restart makes another object, else more exactly."""
+        return self.serving(plan, name)
 
     def elsewhere(self, runtime: Runtime) -> Runtime:
         """The same platform, as another worker reaches it; *runtime* itself where an instance holds nothing that two
@@ -206,6 +211,78 @@ class RuntimeContract(ABC):
         assert {change.kind for change in runtime.diff(plan).values()} == {"none"}
         assert [self.serving(plan, name) for name in ("api", "seed")] == old
         assert not runtime.tidy(changed, "second").changed
+
+    def test_a_restarted_service_is_the_same_and_runs_anew(self, runtime: Runtime, project: ProjectName) -> None:
+        plan = self.plan(project, self.service("api", "one"), self.service("web", "one"))
+        self.carry(runtime, plan)
+        old, web = self.instance(plan, "api"), self.instance(plan, "web")
+        step = _step(plan.steps[0].runtime, "api:restart", "restart", ServiceName("api"))
+
+        assert done(runtime, plan, step, Trial(2, run="second")).changed
+
+        assert self.instance(plan, "api") not in ("", old)
+        assert self.instance(plan, "web") == web
+        assert {change.kind for change in runtime.diff(plan).values()} == {"none"}
+        assert {status.state for status in runtime.status(plan)} == {"running"}
+
+    def test_a_restart_brings_no_other_content(self, runtime: Runtime, project: ProjectName) -> None:
+        plan = self.plan(project, self.service("api", "one"))
+        self.carry(runtime, plan)
+        old = self.instance(plan, "api")
+        changed = self.plan(project, self.service("api", "two"))
+        step = _step(plan.steps[0].runtime, "api:restart", "restart", ServiceName("api"))
+
+        assert done(runtime, changed, step, Trial(2, run="second")).changed
+
+        assert self.instance(plan, "api") not in ("", old)
+        assert {change.kind for change in runtime.diff(plan).values()} == {"none"}
+        assert runtime.diff(changed)[StepId("api:deploy")].kind == "replace"
+
+    def test_a_restart_starts_nothing_that_does_not_run(
+        self, runtime: Runtime, project: ProjectName, mutations: Callable[[], int]
+    ) -> None:
+        plan = self.plan(project, self.service("api", "one"))
+        before = mutations()
+        step = _step(plan.steps[0].runtime, "api:restart", "restart", ServiceName("api"))
+
+        outcome = done(runtime, plan, step, Trial(1))
+
+        assert (outcome.changed, mutations()) == (False, before)
+
+    def test_a_restart_of_an_older_run_touches_nothing(
+        self, runtime: Runtime, project: ProjectName, mutations: Callable[[], int]
+    ) -> None:
+        plan = self.plan(project, self.service("api", "one"))
+        self.carry(runtime, plan, generation=8)
+        instance, before = self.instance(plan, "api"), mutations()
+        step = _step(plan.steps[0].runtime, "api:restart", "restart", ServiceName("api"))
+
+        with pytest.raises(StaleError):
+            done(runtime, plan, step, Trial(7, run="older"))
+
+        assert (self.instance(plan, "api"), mutations()) == (instance, before)
+
+    def test_a_restart_stopped_anywhere_is_brought_to_its_end_by_the_next_attempt(
+        self, runtime: Runtime, project: ProjectName
+    ) -> None:
+        plan = self.plan(project, self.service("api", "one"))
+        self.carry(runtime, plan)
+        step = _step(plan.steps[0].runtime, "api:restart", "restart", ServiceName("api"))
+        for stop_at in range(_ENOUGH):
+            old, generation, run = self.instance(plan, "api"), 2 + stop_at, f"run-{2 + stop_at}"
+            try:
+                done(runtime, plan, step, Trial(generation, run=run, stop_at=stop_at))
+            except Stopped:
+                done(runtime, plan, step, Trial(generation, run=run, number=2))
+                stopped = True
+            else:
+                stopped = False
+
+            assert self.instance(plan, "api") not in ("", old), f"stopped at checkpoint {stop_at}"
+            assert {change.kind for change in runtime.diff(plan).values()} == {"none"}, f"at checkpoint {stop_at}"
+            if not stopped:
+                return
+        pytest.fail(f"one restart asked for {_ENOUGH} checkpoints")
 
     def test_removing_a_service_leaves_the_others(self, runtime: Runtime, project: ProjectName) -> None:
         plan = self.plan(project, self.service("api", "one"), self.service("web", "one"))
@@ -362,6 +439,8 @@ def done(runtime: Runtime, plan: Plan, step: Step, attempt: Trial) -> Outcome:
             return runtime.prepare(plan, step, attempt)
         case "deploy":
             return runtime.deploy(plan, step, attempt)
+        case "restart":
+            return restarted(runtime, plan, step, attempt)
         case "remove" | "prune":
             return runtime.remove(plan, step, attempt)
 

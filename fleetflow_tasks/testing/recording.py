@@ -111,6 +111,12 @@ class RecordingRuntime:
         made = self._made(step, attempt, asked)
         return Outcome(changed=made == "made", text=made)
 
+    def restart(self, plan: Plan, step: Step, attempt: Attempt) -> Outcome:
+        self._go(step, attempt)
+        there = (self._world / str(step.service)).exists()
+        self._write("restarted", step, attempt)
+        return Outcome(changed=there, text="restarted" if there else "not there")
+
     def remove(self, plan: Plan, step: Step, attempt: Attempt) -> Outcome:
         self._go(step, attempt)
         gone = (self._world / str(step.service)).exists()

@@ -19,12 +19,13 @@ class Trial:
         generation: int = 1,
         *,
         run: str = "",
+        number: int = 1,
         timeout: float = 60.0,
         stop_at: int | None = None,
         reason: Literal["lost", "cancelled", "timeout", "draining"] = "lost",
         meanwhile: Mapping[int, Callable[[], None]] = {},
     ) -> None:
-        self.number = 1
+        self.number = number
         self.generation = generation
         self.run = run or f"run-{generation}"
         self.deadline = time.monotonic() + timeout

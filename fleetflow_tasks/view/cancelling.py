@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from fleetflow_tasks.engine.model import LEASE, RENEW, RUN_ENDS, SETTLE, Snapshot, StepState
 from fleetflow_tasks.view.ink import clean, listed, paint
-from fleetflow_tasks.view.jsonl import document
+from fleetflow_tasks.view.jsonl import document, of_run
 
 _SHOWN = 5  # steps that are named
 _LATER = f"{LEASE + SETTLE:.0f} s"  # a lease that was just renewed, and the longest call that began in it
@@ -34,8 +34,8 @@ def text(before: Snapshot, after: Snapshot, *, now: bool, colour: bool = False) 
 
 
 def as_json(after: Snapshot) -> str:
-    """One object: `{"v":1,"type":"cancel","run":{…},"running":[…]}`."""
-    return document("cancel", {"run": after.run, "running": [state.step for state in _running(after)]})
+    """One object: `{"v":1,"type":"cancel","run":"01k…","status":"ending",…,"running":[…]}`."""
+    return document("cancel", {**of_run(after.run), "running": [state.step for state in _running(after)]})
 
 
 def _running(snapshot: Snapshot) -> list[StepState]:

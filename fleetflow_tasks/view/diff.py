@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """`flow diff` on the screen: a block per service that would change, its fields below it, old above new.
 
-replace api: image changed; downtime ~1 s: published port
-  image
+replace api: image changed; downtime ~1 s: published port  services/api.kdl:2
+  image  services/api.kdl:4
     - ghcr.io/shop/api:1.4.0
     + ghcr.io/shop/api:1.5.0
 
 What is to be made anew has no old value: it stands there as it would be sent, each line with a plus.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from fleetflow_tasks.config.model import RuntimeName
+from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.model import Plan, StepId
 from fleetflow_tasks.runtimes.base import Change, FieldChange
-from fleetflow_tasks.view import tables
+from fleetflow_tasks.view import places, tables
 from fleetflow_tasks.view.ink import Colour, clean, paint
 from fleetflow_tasks.view.jsonl import document
 
@@ -25,7 +26,7 @@ Texts = Mapping[RuntimeName, Mapping[str, str]]
 def text(plan: Plan, found: Mapping[StepId, Change], texts: Texts, *, colour: bool = False) -> str:
     """texts: what would be sent, as a runtime renders it: a file per service."""
     blocks = [
-        "\n".join(_block(name, change, _sent(name, texts) if change.kind == "create" else "", colour=colour))
+        "\n".join(_block(plan, name, change, _sent(name, texts) if change.kind == "create" else "", colour=colour))
         for name, change in tables.told(plan, found)
         if change.kind != "none"
     ]
@@ -33,24 +34,26 @@ def text(plan: Plan, found: Mapping[StepId, Change], texts: Texts, *, colour: bo
     return "\n\n".join([*blocks, f"diff: {total}" if blocks else f"{plan.project}/{plan.stage}: nothing differs"])
 
 
-def as_json(plan: Plan, found: Mapping[StepId, Change]) -> str:
-    """One object: `{"v":1,"type":"diff","differs":true,"changes":[{"service":…,"change":{"kind":…,"fields":[…]}}]}`."""
-    changes = [
-        {"service": name, "change": change} for name, change in tables.told(plan, found) if change.kind != "none"
-    ]
-    return document(
-        "diff", {"project": plan.project, "stage": plan.stage, "differs": bool(changes), "changes": changes}
-    )
+def as_json(plan: Plan, found: Mapping[StepId, Change], warnings: Sequence[Problem] = ()) -> str:
+    """One object: `{"v":1,"type":"diff","differs":true,"changes":[{"service":…,"kind":…,"fields":[…]}]}`."""
+    changes = [change for change in tables.changed(plan, found) if change["kind"] != "none"]
+    place = {"project": plan.project, "stage": plan.stage}
+    return document("diff", {**place, "differs": bool(changes), "changes": changes, "warnings": warnings})
 
 
-def _block(name: str, change: Change, sent: str, *, colour: bool) -> Iterator[str]:
+def _block(plan: Plan, name: str, change: Change, sent: str, *, colour: bool) -> Iterator[str]:
     why = tables.why(change)
-    yield paint(f"{tables.verb(change)} {name}{f': {why}' if why else ''}", "bold", on=colour)
+    head = paint(f"{tables.verb(change)} {name}{f': {why}' if why else ''}", "bold", on=colour)
+    yield head + _where(places.of_service(plan, name), colour=colour)
     for field in change.fields:
-        yield f"  {clean(field.field)}"
+        yield f"  {clean(field.field)}{_where(places.of_field(plan, name, field.field), colour=colour)}"
         yield from _values(field, colour=colour)
     if not change.fields:
         yield from (paint(f"  + {clean(line)}", "green", on=colour) for line in sent.splitlines())
+
+
+def _where(place: str, *, colour: bool) -> str:
+    return f"  {paint(place, 'dim', on=colour)}" if place else ""
 
 
 def _values(field: FieldChange, *, colour: bool) -> Iterator[str]:

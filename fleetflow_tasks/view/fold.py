@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from fleetflow_tasks.config.model import Data, RuntimeName, ServiceName
 from fleetflow_tasks.engine.model import (
+    LOCAL,
     RUN_ENDS,
     STEP_ENDS,
     AnyEvent,
@@ -81,8 +82,10 @@ class Picture(Data, frozen=True, kw_only=True):
 class Row(Data, frozen=True, kw_only=True):
     """One service (or, with service None, the stage's own steps), summarised.
 
-    text: what it waits for or does, or what came of it. since: when this began; None before the run did.
-    took: seconds from its first claim to its end, None while there is none. step: the one that speaks for the service.
+    text: what it waits for or does, or what came of it. since: when what it does began, or its wait for a worker.
+    took: seconds in which somebody was at work on it, None while it has not ended. due: when it is tried again.
+    tries: attempts that are used up or under way, of *allowed*, 0 where the plan was not at hand. worker: its machine, where
+    that can be another one than this. step: the one that speaks for the service.
     """
 
     service: ServiceName | None
@@ -93,7 +96,10 @@ class Row(Data, frozen=True, kw_only=True):
     took: float | None = None
     current: float | None = None
     total: float | None = None
+    due: float | None = None
     tries: int = 0
+    allowed: int = 0
+    worker: str = ""
 
 
 def tries(state: StepState) -> int:
@@ -156,6 +162,12 @@ def rows(picture: Picture) -> tuple[Row, ...]:
     return tuple(_row(picture, name, by_service[name]) for name in names)
 
 
+def waits_for_somebody(picture: Picture) -> bool:
+    """Whether the run, or a step of it, could begin but for others: another run, or workers that are not there."""
+    ready = (state.status == "ready" and not state.queue.startswith(LOCAL) for state in picture.steps.values())
+    return picture.run.status == "queued" or any(ready)
+
+
 def counts(picture: Picture) -> Counter[RowState]:
     """How many services are in which state; the stage's own steps do not count."""
     return Counter(row.state for row in rows(picture) if row.service is not None)
@@ -188,7 +200,13 @@ def blamed(picture: Picture, step: StepId) -> tuple[StepId, ...]:
     return tuple(sorted(found))
 
 
-_ACTIONS: dict[str, Action] = {"prepare": "prepare", "deploy": "deploy", "remove": "remove", "prune": "prune"}
+_ACTIONS: dict[str, Action] = {
+    "prepare": "prepare",
+    "deploy": "deploy",
+    "restart": "restart",
+    "remove": "remove",
+    "prune": "prune",
+}
 
 
 def _number(event: EventId) -> tuple[int, int]:
@@ -229,19 +247,37 @@ def _row(picture: Picture, service: ServiceName | None, states: list[StepState])
     speaker = _speaker(states)
     state, text = _said(picture, speaker, states)
     progress = picture.progress.get(speaker.step) if state in MOVING else None
-    starts = [each.started for each in states if each.started is not None]
-    ends = speaker.ended
+    fact = picture.facts.get(speaker.step)
     return Row(
         service=service,
         state=state,
         step=speaker.step,
         text=text,
-        since=min(starts) if starts else picture.run.started,
-        took=ends - min(starts) if state in DONE and ends is not None and starts else None,
+        since=_since(speaker),
+        took=_took(states) if state in DONE else None,
         current=progress.current if progress else None,
         total=progress.total if progress else None,
+        due=speaker.due if speaker.status == "delayed" else None,
         tries=tries(speaker),
+        allowed=fact.tries if fact else 0,
+        worker=_machine(speaker) if speaker.status == "running" else "",
     )
+
+
+def _since(state: StepState) -> float | None:
+    """Of what runs its start; of what waits for a worker when it began to."""
+    return state.started if state.status == "running" else state.since or None
+
+
+def _took(states: Iterable[StepState]) -> float | None:
+    """Without the waits between its steps, of which others are the cause."""
+    spans = [state.ended - state.started for state in states if state.started is not None and state.ended is not None]
+    return sum(spans) if spans else None
+
+
+def _machine(state: StepState) -> str:
+    """Of a `flow up` it is this one, which nobody has to be told."""
+    return state.worker.partition(":")[0] if state.worker and not state.queue.startswith(LOCAL) else ""
 
 
 _LOUDNESS: Mapping[StepStatus, int] = {
@@ -276,7 +312,7 @@ def _said(picture: Picture, speaker: StepState, states: list[StepState]) -> tupl
         case "skipped":
             return "skipped", _because(picture, speaker.step)
         case "ready":
-            return "queued", "waits for a worker"
+            return "queued", "waits for its turn" if speaker.queue.startswith(LOCAL) else "waits for a worker"
         case "waiting":
             return _waiting(picture, speaker, states)
         case "succeeded":  # pragma: no branch  (there is no other, as mypy knows)
@@ -286,6 +322,7 @@ def _said(picture: Picture, speaker: StepState, states: list[StepState]) -> tupl
 _RUNNING: Mapping[Action, RowState] = {
     "prepare": "preparing",
     "deploy": "starting",
+    "restart": "starting",
     "remove": "removing",
     "prune": "removing",
 }

@@ -5,9 +5,12 @@ The tree stands on what nobody waits for, and hangs below each service what it w
 is named with `…`, so that the text stays as long as the graph, however often its paths meet.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+from msgspec.structs import asdict
 
 from fleetflow_tasks.config.model import ServiceName
+from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan import graph
 from fleetflow_tasks.plan.build import ALL_DEPLOYED, ALL_REMOVED, DECLARED, NETWORK
 from fleetflow_tasks.plan.describe import describe
@@ -39,25 +42,29 @@ def steps(plan: Plan) -> str:
 
 
 def dot(plan: Plan) -> str:
-    """Steps and needs for Graphviz: `flow graph --format=dot | dot -Tsvg`."""
-    nodes = [f"  {_quoted(step.id)};" for step in plan.steps]
+    """Steps and needs for Graphviz: `flow graph --format=dot | dot -Tsvg`. The longest chain is drawn heavier."""
+    heavy = set(critical_path(plan))
+    nodes = [f"  {_quoted(step.id)}{' [penwidth=3]' if step.id in heavy else ''};" for step in plan.steps]
     edges = [f"  {_quoted(need)} -> {_quoted(step)}{_dot_label(cause)};" for need, step, cause in _edges(plan)]
     title = _quoted(f"{plan.project}/{plan.stage}")
     return "\n".join([f"digraph {title} {{", "  rankdir=LR;", "  node [shape=box];", *nodes, *edges, "}"])
 
 
 def mermaid(plan: Plan) -> str:
-    """The same for Markdown that draws Mermaid. Ids are numbered, since Mermaid's may hold no colon."""
+    """The same for Markdown that draws Mermaid. Ids are numbered: Mermaid's may hold no colon, and be no word of its own."""
     number = {step.id: f"s{index}" for index, step in enumerate(plan.steps)}
-    nodes = [f'  {number[step.id]}["{step.id}"]' for step in plan.steps]
+    nodes = [f"  {number[step.id]}[{_entitled(step.id)}]" for step in plan.steps]
     edges = [f"  {number[need]} -->{_mermaid_label(cause)} {number[step]}" for need, step, cause in _edges(plan)]
-    return "\n".join(["flowchart LR", *nodes, *edges])
+    heavy = ",".join(number[step] for step in critical_path(plan))
+    longest = ["  classDef longest stroke-width:3px", f"  class {heavy} longest"] if heavy else []
+    return "\n".join(["flowchart LR", *nodes, *edges, *longest])
 
 
-def as_json(plan: Plan) -> str:
+def as_json(plan: Plan, warnings: Sequence[Problem] = ()) -> str:
     """One object: the steps as they stand in the plan, without any service's values, and the longest chain."""
-    fields = {"project": plan.project, "stage": plan.stage, "steps": plan.steps, "critical_path": critical_path(plan)}
-    return document("graph", fields)
+    place = {"project": plan.project, "stage": plan.stage}
+    steps = [{**asdict(step), "step": step.id} for step in plan.steps]
+    return document("graph", {**place, "steps": steps, "critical_path": critical_path(plan), "warnings": warnings})
 
 
 def critical_path(plan: Plan) -> tuple[StepId, ...]:
@@ -107,4 +114,10 @@ def _dot_label(cause: str) -> str:
 
 
 def _mermaid_label(cause: str) -> str:
-    return f'|"{cause}"|' if cause else ""
+    return f"|{_entitled(cause)}|" if cause else ""
+
+
+def _entitled(text: str) -> str:
+    """Mermaid's quotes; it knows no backslash, but entities."""
+    escaped = text.replace("#", "#35;").replace('"', "#quot;")
+    return f'"{escaped}"'

@@ -28,7 +28,11 @@ _CODES: dict[Colour, str] = {
 
 # An escape sequence as a whole (CSI, OSC to its end, or two characters), then any other control character but the tab.
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b.?", re.DOTALL)
+_WORD = re.compile(r"(?:`[^`]*`|\S)+")
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+_WIDTHLESS = {"Mn", "Me", "Cf"}  # marks on the letter before, joiners, variants
 
 
 def clean(text: str) -> str:
@@ -44,7 +48,10 @@ def width(text: str) -> int:
     """Columns on a terminal: East Asian wide characters take two, combining ones none."""
     if text.isascii():
         return len(text)
-    return sum(0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF") for char in text)
+    return sum(
+        0 if unicodedata.category(char) in _WIDTHLESS else 1 + (unicodedata.east_asian_width(char) in "WF")
+        for char in text
+    )
 
 
 def padded(text: str, columns: int) -> str:
@@ -61,6 +68,28 @@ def shortened(text: str, columns: int, *, mark: str = "…") -> str:
     while (room := room - width(text[end])) >= 0:
         end += 1
     return text[:end] + mark
+
+
+def wrapped(line: str, columns: int | None, *, hang: int = 0) -> list[str]:
+    """*line*, which may be coloured, in lines of at most *columns*, broken between words.
+
+    What stands in backquotes is kept together, and a longer word stays whole: people copy commands, paths and addresses.
+    columns: None: never broken. hang: by how much the others are indented more than the first.
+    """
+    if columns is None or _shown(line) <= columns:
+        return [line]
+    indent = line[: len(line) - len(line.lstrip(" "))]
+    lines: list[str] = []
+    for word in _WORD.findall(line):
+        if lines and _shown(lines[-1]) + 1 + _shown(word) <= columns:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(indent + (" " * hang if lines else "") + word)
+    return lines
+
+
+def _shown(painted: str) -> int:
+    return width(_ESCAPES.sub("", painted))
 
 
 def aligned(rows: Iterable[Sequence[str]], *, gap: str = "  ") -> list[str]:
@@ -101,11 +130,6 @@ def listed(names: Iterable[str], most: int = 3) -> str:
     names = list(names)
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
-
-
-def fitted(lines: Iterable[str], columns: int | None) -> list[str]:
-    """Uncoloured lines, each cut to *columns*; None: as long as they are, for who reads them by program."""
-    return [line if columns is None else shortened(line, columns) for line in lines]
 
 
 def counted(number: int, one: str, many: str = "") -> str:

@@ -1,212 +1,171 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run on a terminal, drawn anew several times a second: a tree with a row per service, what it does and since when.
+"""A run on a terminal: its tree, drawn over itself several times a second, with whatever else is said above it.
 
-    shop/stg  running  12.3s  on docker  run 01k4…
-    ├─ ✓ postgres  ready, started                     1.8s
-    ├─ ⠹ api       starting: waits until healthy      3.2s
-    └─ · web       waits for api
-    1 of 3 done
+Drawn without the alternate screen, so that what stood above stays in sight and the last frame is kept. Each frame goes back
+to the first line of the one before and clears from there. How many rows that one takes is counted anew with the width that
+the window has now: a window made narrower breaks the lines that stand in it.
 
-A tree taller than the window would scroll and leave its old frames behind. So at most as many rows are drawn as fit:
-what failed or moves first, then what waits, then what is done; the rest is counted in the last line. The size is asked
-for at every frame, so a window may change while we draw. The only module that imports rich.
+There is no thread. `show` is called for every event and, while nothing happens, four times a second; a tree that stands still
+says that nothing has been heard.
 """
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+import os
+import sys
+import termios
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stderr
+from io import TextIOBase
 from types import TracebackType
-from typing import Self
+from typing import Self, TextIO
 
-from rich.console import Console, ConsoleOptions, Group, RenderResult
-from rich.live import Live
-from rich.text import Text
+from fleetflow_tasks.view.fold import Picture
+from fleetflow_tasks.view.ink import clean, width
+from fleetflow_tasks.view.tree import tree
+from fleetflow_tasks.view.waiting import Reasons
 
-from fleetflow_tasks.view.because import because, short
-from fleetflow_tasks.view.fold import DONE, MOVING, Picture, Row, RowState, rows
-from fleetflow_tasks.view.ink import clean, duration, padded, queued, shortened, width
+_EVERY = 0.125  # seconds between two frames at least; more is not seen, and costs the very cores that deploy
+_USUAL = (80, 24)  # columns and lines where the terminal does not know, as some in containers and in CI
 
-_FRAMES = 8  # a second; more is not seen, and costs the very cores that deploy
-_TURN = 10  # steps of the spinner a second
-_NAME = 32  # columns for a service's name; longer ones are cut
-_TIME = 8  # columns for a duration, right-aligned
-_FRINGE = 3  # lines beside the rows: head, foot, and the one where the cursor stands
-
-_SPINNER = {True: "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", False: "|/-\\"}
-_FORK = {True: ("├─ ", "└─ "), False: ("|- ", "`- ")}
-_MARK = {True: "…", False: "..."}
-
-_SIGNS: Mapping[RowState, tuple[str, str, str]] = {  # on a terminal that can, on one that cannot, style
-    "waiting": ("·", ".", "dim"),
-    "prepared": ("·", ".", "dim"),
-    "queued": ("○", "o", "yellow"),
-    "preparing": ("", "", "cyan"),  # the spinner
-    "starting": ("", "", "cyan"),
-    "removing": ("", "", "cyan"),
-    "retrying": ("↻", "r", "yellow"),
-    "ready": ("✓", "+", "green"),
-    "unchanged": ("=", "=", "dim"),
-    "removed": ("-", "-", "green"),
-    "failed": ("✗", "x", "bold red"),
-    "skipped": ("↷", "s", "yellow"),
-    "cancelled": ("⊘", "c", "yellow"),
-}
-_RUN_STYLES = {"succeeded": "bold green", "failed": "bold red", "cancelled": "bold yellow", "ending": "yellow"}
+_HIDE, _SHOW = "\x1b[?25l", "\x1b[?25h"  # the cursor
+_CLEAR = "\x1b[J"  # from the cursor to the end of the screen
+# What is wider than the window is cut there: a window just made narrower, of which we do not know yet, or a letter that the
+# terminal draws wider than we think, would otherwise add a row, and each frame leave one behind.
+_CUT, _WRAP = "\x1b[?7l", "\x1b[?7h"
 
 
 class LiveView:
-    """A context in which `show` draws. now: Redis's seconds, asked at every frame, so that times move between events.
+    """A context in which `show` draws. now: Redis's seconds, asked for each frame, so that times move between events.
 
-    console: by default the terminal on stdout; its encoding and colours decide what is drawn.
+    out: the terminal. size: its columns and lines, asked for each frame, as a window may change while we draw.
+    comes_again: after an interrupt the run is shown anew, so this tree is taken away: two would contradict each other.
+    What others write to stderr meanwhile, where that is a terminal too, comes above the tree.
     """
 
-    def __init__(self, now: Callable[[], float], *, console: Console | None = None) -> None:
+    def __init__(
+        self,
+        now: Callable[[], float],
+        *,
+        out: TextIO | None = None,
+        size: Callable[[], tuple[int, int]] | None = None,
+        colour: bool = False,
+        unicode: bool = True,
+        comes_again: bool = False,
+    ) -> None:
         self._now = now
+        self._out = out or sys.stdout
+        self._size = size or self._asked
+        self._colour = colour
+        self._unicode = unicode
+        self._comes_again = comes_again
         self._picture: Picture | None = None
-        self.console = console or Console(highlight=False)
-        self._live = Live(
-            get_renderable=self._frame,
-            console=self.console,
-            refresh_per_second=_FRAMES,
-            vertical_overflow="crop",
-            transient=False,
-        )
+        self._reasons = Reasons()
+        self._widths: list[int] = []  # of the lines that stand there
+        self._drawn = 0.0
+        self._lock = threading.RLock()  # whoever writes to stderr may be another thread
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self._live.start()
+        self._out.write(_HIDE)
+        self._stack.enter_context(_unechoed())
+        if sys.stderr.isatty():
+            above = _Above(self.say)
+            self._stack.callback(above.end)
+            self._stack.enter_context(redirect_stderr(above))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._live.stop()
+        self._stack.close()
+        lines = [] if self._comes_again and kind is not None else self._frame()
+        self._draw(lines)
+        self._out.write(("\n" if lines else "") + _SHOW)
+        self._out.flush()
 
-    def show(self, picture: Picture) -> None:
-        """What the next frames draw."""
-        self._picture = picture
+    def show(self, picture: Picture, reasons: Reasons = Reasons()) -> None:  # noqa: B008  (frozen)
+        """What the frames draw from now on. reasons: why that waits which waits for no other step."""
+        self._picture, self._reasons = picture, reasons
+        if time.monotonic() - self._drawn >= _EVERY:
+            self._draw(self._frame())
 
     def say(self, *lines: str) -> None:
         """Lines above the tree that stay; they may hold colours of our own."""
-        for line in lines:
-            self.console.print(Text.from_ansi(line), soft_wrap=True)
+        self._draw(self._frame(), above=lines)
 
-    def _frame(self) -> "Screen | Text":
-        return Screen(self._picture, self._now()) if self._picture is not None else Text("")
-
-
-class Screen:
-    """One frame; rich asks it to draw itself into the window as it is at that moment."""
-
-    def __init__(self, picture: Picture, now: float) -> None:
-        self._picture = picture
-        self._now = now
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        unicode = not options.ascii_only and not options.legacy_windows
-        every = [row for row in rows(self._picture) if _shown(row)]
-        fitting = _fitting(every, console.size.height - _FRINGE)
-        draw = _Pen(self._now, columns=options.max_width, unicode=unicode, names=[_name(row) for row in fitting])
-        lines = [draw.head(self._picture)]
-        lines += [draw.row(row, last=number == len(fitting)) for number, row in enumerate(fitting, start=1)]
-        lines.append(draw.foot(every, left_out=len(every) - len(fitting)))
-        yield Group(*lines)
-
-
-class _Pen:
-    """Draws the lines of one frame, none wider than the window."""
-
-    def __init__(self, now: float, *, columns: int, unicode: bool, names: list[str]) -> None:
-        self._now = now
-        self._columns = columns
-        self._unicode = unicode
-        self._names = min(max(map(width, names), default=0), _NAME)
-
-    def head(self, picture: Picture) -> Text:
-        run = picture.run
-        where = " and ".join(sorted({fact.runtime for fact in picture.facts.values()}))
-        status = queued(run.ahead) if run.status == "queued" else run.status
-        line = Text(f"{run.project}/{run.stage}", style="bold")
-        line.append(f"  {status}", style=f"not bold {_RUN_STYLES.get(run.status, 'cyan')}")
-        line.append(f"  {duration(picture.elapsed(self._now))}", style="not bold")
-        why = f"  {because(run)}" if run.because else ""
-        line.append(
-            f"{f'  on {where}' if where else ''}  run {short(run.id) if why else run.id}{why}", style="not bold dim"
+    def _frame(self) -> list[str]:
+        if self._picture is None:
+            return []
+        columns, lines = self._size()
+        return tree(
+            self._picture,
+            self._now(),
+            columns=columns,
+            lines=lines,
+            unicode=self._unicode,
+            colour=self._colour,
+            reasons=self._reasons,
         )
-        return self._cut(line)
 
-    def row(self, row: Row, *, last: bool) -> Text:
-        name = shortened(self._legible(_name(row)), self._names, mark=_MARK[self._unicode])
-        line = Text(_FORK[self._unicode][last], style="dim")
-        line.append(self._sign(row), style=f"not dim {_SIGNS[row.state][2]}")
-        line.append(f" {padded(name, self._names)}  ", style="not dim")
-        time = self._time(row)
-        room = max(0, self._columns - width(line.plain) - (_TIME if time else 0))
-        said = shortened(self._legible(_words(row)), room, mark=_MARK[self._unicode])
-        line.append(padded(said, room) if time else said, style=f"not dim {_SIGNS[row.state][2]}")
-        line.append(f"{time:>{_TIME}}" if time else "", style="dim")
-        return self._cut(line)
+    def _draw(self, lines: Sequence[str], above: Sequence[str] = ()) -> None:
+        with self._lock:
+            drawn = "\n".join(lines)
+            said = "".join(f"{line}\n" for line in above)
+            self._out.write(f"{self._back()}{_CLEAR}{said}{_CUT}{drawn}{_WRAP}")
+            self._out.flush()
+            self._widths = [width(clean(line)) for line in lines]
+            self._drawn = time.monotonic()
 
-    def foot(self, every: list[Row], *, left_out: int) -> Text:
-        services = [row for row in every if row.service is not None]
-        number = Counter(row.state for row in services)
-        done = sum(number[state] for state in DONE)
-        line = Text(f"{done} of {len(services)} done", style="dim")
-        if number["failed"]:
-            line.append(f", {number['failed']} failed", style="not dim bold red")
-        if left_out:
-            line.append(f"  ({left_out} more than fit here)")
-        return self._cut(line)
+    def _back(self) -> str:
+        """To the first column of the first line that stands there."""
+        columns, _ = self._size()
+        rows = sum(max(1, -(-each // columns)) for each in self._widths)
+        return "\r" + (f"\x1b[{rows - 1}A" if rows > 1 else "")
 
-    def _sign(self, row: Row) -> str:
-        fine, plain, _ = _SIGNS[row.state]
-        if fine:
-            return fine if self._unicode else plain
-        turns = _SPINNER[self._unicode]
-        return turns[int(self._now * _TURN) % len(turns)]
-
-    def _time(self, row: Row) -> str:
-        if row.took is not None:
-            return duration(row.took)
-        return duration(self._now - row.since) if row.state in MOVING and row.since is not None else ""
-
-    def _legible(self, text: str) -> str:
-        """*text* in what the terminal can show."""
-        return text if self._unicode else text.replace("…", "...").encode("ascii", "replace").decode()
-
-    def _cut(self, line: Text) -> Text:
-        line.truncate(self._columns)
-        line.no_wrap = True
-        return line
+    def _asked(self) -> tuple[int, int]:
+        try:
+            size = os.get_terminal_size(self._out.fileno())
+        except OSError:  # it has gone
+            return _USUAL
+        return (size.columns, size.lines) if size.columns and size.lines else _USUAL
 
 
-def _shown(row: Row) -> bool:
-    """The stage's own steps are worth a row only while they do something, or have failed."""
-    return row.service is not None or row.state in MOVING or row.state == "failed"
+@contextmanager
+def _unechoed() -> Iterator[None]:
+    """What is typed meanwhile waits for the shell; an Enter on the screen would move the tree away from under us."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    keys = sys.stdin.fileno()
+    before = termios.tcgetattr(keys)
+    quiet = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
+    termios.tcsetattr(keys, termios.TCSADRAIN, quiet)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(keys, termios.TCSADRAIN, before)
 
 
-def _fitting(every: list[Row], most: int) -> list[Row]:
-    """At most *most* rows (one at least), the ones that matter most, in the order in which they were."""
-    if len(every) <= most:
-        return every
-    chosen = sorted(range(len(every)), key=lambda index: _weight(every[index]))[: max(1, most)]
-    return [every[index] for index in sorted(chosen)]
+class _Above(TextIOBase):
+    """Whole lines of what is written here go above the tree."""
 
+    encoding = "utf-8"  # or click would take it for one that knows ASCII alone
 
-def _weight(row: Row) -> int:
-    ranks: tuple[frozenset[RowState], ...] = (frozenset({"failed"}), MOVING, frozenset({"queued"}))
-    return next((rank for rank, states in enumerate(ranks) if row.state in states), 4 if row.state in DONE else 3)
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._begun = ""
 
+    def write(self, text: str) -> int:
+        *lines, self._begun = (self._begun + text).split("\n")
+        for line in lines:
+            self._say(line)
+        return len(text)
 
-def _name(row: Row) -> str:
-    return row.service or "(stage)"
+    def end(self) -> None:
+        """What was begun is a line too."""
+        if self._begun:
+            self.write("\n")
 
-
-def _words(row: Row) -> str:
-    """`starting: waits until healthy, 43 %, attempt 2`; what only waits needs no word for it."""
-    text = clean(row.text)
-    percent = f"{100 * row.current / row.total:.0f} %" if row.current is not None and row.total else ""
-    attempt = f"attempt {row.tries}" if row.state in MOVING and row.tries > 1 else ""
-    more = ", ".join(part for part in (text, percent, attempt) if part)
-    if row.state in {"waiting", "prepared", "queued"}:
-        return more or row.state
-    joint = ", " if row.state in {"ready", "removed"} else ": "
-    return f"{row.state}{joint}{more}" if more and more != row.state else row.state
+    def isatty(self) -> bool:
+        return True

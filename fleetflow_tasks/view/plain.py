@@ -32,7 +32,7 @@ from fleetflow_tasks.view.summary import failure
 _EVERY = 15.0  # seconds between two lines of progress of one step; CI systems end jobs that are silent for minutes
 _TIME = 5  # columns of the time, as long as the run takes less than a minute
 
-_DONE = {"prepare": "prepared", "deploy": "ready", "remove": "removed", "prune": "pruned"}
+_DONE = {"prepare": "prepared", "deploy": "ready", "restart": "ready", "remove": "removed", "prune": "pruned"}
 
 
 class Plain:
@@ -98,10 +98,10 @@ class Plain:
         match event.status:
             case "running":
                 self._told[event.step] = event.at
-                if action in {"deploy", "remove"} or event.attempt > 1:
+                if action in {"deploy", "restart", "remove"} or event.attempt > 1:
                     yield f"{who}: {action} started{self._by(event)}"
             case "succeeded":
-                if (event.outcome is None or event.outcome.changed) or action == "deploy":
+                if (event.outcome is None or event.outcome.changed) or action in {"deploy", "restart"}:
                     yield f"{who}: {self._well(picture, event)}"
             case "failed":
                 # One line, complete in itself: cause and fix stand at the end, where they are looked for.

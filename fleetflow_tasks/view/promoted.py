@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a promotion takes from one stage to another: the images, and what they change there."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from fleetflow_tasks.config.model import ServiceName, StageName
 from fleetflow_tasks.engine.model import RunId
+from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.image import short
 from fleetflow_tasks.plan.model import Plan, StepId
 from fleetflow_tasks.runtimes.base import Change
-from fleetflow_tasks.view import because
+from fleetflow_tasks.view import because, tables
 from fleetflow_tasks.view.ink import aligned, clean
 from fleetflow_tasks.view.jsonl import document
 
@@ -27,6 +27,7 @@ def as_json(
     images: Mapping[ServiceName, str],
     runs: Sequence[str],
     found: Mapping[StepId, Change],
+    warnings: Sequence[Problem] = (),
 ) -> str:
     """One object: `{"v":1,"type":"promotion","project":…,"from":…,"to":…,"images":{"api":"…@sha256:…"},"runs":[…],…}`."""
     return document(
@@ -37,7 +38,7 @@ def as_json(
             "to": plan.stage,
             "images": {name: images[name] for name in sorted(images)},
             "runs": list(runs),
-            "changes": [{"step": step, "change": found[step]} for step in sorted(found)],
-            "total": dict(Counter(change.kind for change in found.values())),
+            **tables.changes_and_total(plan, found),
+            "warnings": warnings,
         },
     )

@@ -7,14 +7,17 @@ shop/stg  run 4mvmmpgx of ann@laptop, running for 12.3s: 3 of 8 steps done, 2 wa
   next     run 5k2x0w9p            of ci@build7, for 20.1s: waits for run 4mvmmpgx
 """
 
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+
+from msgspec.structs import asdict
 
 from fleetflow_tasks.engine.overview import Overview
 from fleetflow_tasks.view.because import short
-from fleetflow_tasks.view.ink import Colour, aligned, clean, counted, duration, listed, padded, paint, width
-from fleetflow_tasks.view.jsonl import document
-from fleetflow_tasks.view.waiting import QueueLoad, StageWaits, Waiting, Why, loads, waits
+from fleetflow_tasks.view.columns import Give, table
+from fleetflow_tasks.view.contract.parts import Why
+from fleetflow_tasks.view.ink import Colour, clean, counted, duration, listed, padded, paint, width, wrapped
+from fleetflow_tasks.view.jsonl import document, of_run
+from fleetflow_tasks.view.waiting import QueueLoad, StageWaits, Waiting, loads, waits
 
 _WORDS: Mapping[Why, tuple[str, Colour]] = {
     "running": ("running", "cyan"),
@@ -41,14 +44,15 @@ _NARROW = 20  # columns below which wrapping makes nothing more legible
 def text(seen: Overview, *, colour: bool = False, columns: int | None = None) -> str:
     """columns: where reasons are wrapped; None: never."""
     stages = [_stage(stage, seen.now, colour=colour, columns=columns) for stage in waits(seen)]
-    queues = _queues(loads(seen), colour=colour)
+    queues = _queues(loads(seen), colour=colour, columns=columns)
     first = [] if stages else [["nothing runs, and nothing waits"]]
     return "\n\n".join("\n".join(part) for part in (*first, *stages, queues) if part)
 
 
 def as_json(seen: Overview) -> str:
     """One object: `{"v":1,"type":"queue","stages":[{…,"waits":[{"why":"busy",…}]}],"queues":[…]}`."""
-    return document("queue", {"now": seen.now, "stages": waits(seen), "queues": loads(seen)})
+    stages = [{**asdict(stage), "active": of_run(stage.active) if stage.active else None} for stage in waits(seen)]
+    return document("queue", {"now": seen.now, "stages": stages, "queues": loads(seen)})
 
 
 def _stage(stage: StageWaits, now: float, *, colour: bool, columns: int | None) -> list[str]:
@@ -68,7 +72,7 @@ def _wrapped(text: str, start: int, columns: int | None) -> list[str]:
     """*text* as it stands behind *start* columns, and below them: the reason is what nobody wants to see cut."""
     if columns is None or columns - start < _NARROW:
         return [text]
-    first, *rest = textwrap.wrap(text, columns - start)
+    first, *rest = wrapped(text, columns - start)
     return [first, *(" " * start + line for line in rest)]
 
 
@@ -97,16 +101,14 @@ def _why(waiting: Waiting, now: float) -> str:
     return f"{waiting.text} for {lasted}" if waiting.why == "running" else f"for {lasted}: {waiting.text}"
 
 
-def _queues(found: Sequence[QueueLoad], *, colour: bool) -> list[str]:
+def _queues(found: Sequence[QueueLoad], *, colour: bool, columns: int | None) -> list[str]:
     if not found:
         return ["no worker serves any queue; `flow worker docker` starts one"]
     head = ("QUEUE", "WORKERS", "SLOTS", "BUSY", "READY", "RUNNING", "MESSAGES")
-    first, *rest = aligned([head, *(tuple(_cells(load)) for load in found)])
-    lines = (
-        paint(line, "red", on=colour and load.workers == 0 and bool(load.ready))
-        for line, load in zip(rest, found, strict=True)
-    )
-    return [paint(first, "bold", on=colour), *lines]
+    rows = [tuple(_cells(load)) for load in found]
+    inks: list[Colour | None] = ["red" if load.workers == 0 and load.ready else None for load in found]
+    give = [Give(column=name) for name in ("MESSAGES", "SLOTS", "BUSY")]
+    return table(head, rows, inks=inks, inked="WORKERS", colour=colour, columns=columns, give=give)
 
 
 def _cells(load: QueueLoad) -> Iterator[str]:

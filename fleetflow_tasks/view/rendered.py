@@ -5,10 +5,11 @@ YAML documents are parted by `---`, so that `flow render | kubectl apply -f -` w
 them: `flow render | jq`. Only where a stage is spread over several runtimes does a line say whose files begin.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from fleetflow_tasks.config.model import RuntimeName
+from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.model import Plan
 from fleetflow_tasks.view.ink import clean, counted, listed
 from fleetflow_tasks.view.jsonl import document
@@ -25,14 +26,14 @@ def text(texts: Mapping[RuntimeName, Mapping[str, str]]) -> str:
     return "".join(parts).rstrip("\n")
 
 
-def as_json(plan: Plan, texts: Mapping[RuntimeName, Mapping[str, str]]) -> str:
+def as_json(plan: Plan, texts: Mapping[RuntimeName, Mapping[str, str]], warnings: Sequence[Problem] = ()) -> str:
     """One object: `{"v":1,"type":"render",…,"files":[{"runtime":"kubernetes","name":"api.yaml","text":"…"}]}`."""
     files = [
         {"runtime": runtime, "name": name, "text": file}
         for runtime, files in texts.items()
         for name, file in files.items()
     ]
-    return document("render", {"project": plan.project, "stage": plan.stage, "files": files})
+    return document("render", {"project": plan.project, "stage": plan.stage, "files": files, "warnings": warnings})
 
 
 class Written(Protocol):
@@ -56,9 +57,10 @@ def wrote(folder: str, done: Written) -> str:
     return clean(f"{folder}: {', '.join(filter(None, told))}")
 
 
-def wrote_json(folder: str, done: Written) -> str:
+def wrote_json(folder: str, done: Written, warnings: Sequence[Problem] = ()) -> str:
     """One object: `{"v":1,"type":"rendered","folder":…,"changed":["api.yaml"],"same":[…],"removed":[…]}`."""
-    return document("rendered", {"folder": folder, "changed": done.changed, "same": done.same, "removed": done.removed})
+    files = {"changed": done.changed, "same": done.same, "removed": done.removed}
+    return document("rendered", {"folder": folder, **files, "warnings": warnings})
 
 
 def _named(names: tuple[str, ...]) -> str:

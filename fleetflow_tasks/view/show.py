@@ -7,7 +7,7 @@ while a worker had it. Where its events are gone, the last attempt's times must 
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-import msgspec
+from msgspec.structs import asdict, replace
 
 from fleetflow_tasks.config.model import Data
 from fleetflow_tasks.engine.model import Run, StepMoved, StepState, StepStatus, WorkerId
@@ -16,22 +16,22 @@ from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan import compare
 from fleetflow_tasks.plan.model import Step, StepId
 from fleetflow_tasks.view.because import because
+from fleetflow_tasks.view.columns import Give, table
 from fleetflow_tasks.view.fold import Picture, action_of, service_of, start, tries
 from fleetflow_tasks.view.ink import (
     Colour,
     ago,
-    aligned,
     clean,
     counted,
     duration,
-    fitted,
     listed,
     moment,
     paint,
     queued,
+    wrapped,
 )
-from fleetflow_tasks.view.jsonl import document
-from fleetflow_tasks.view.problems import details, headline
+from fleetflow_tasks.view.jsonl import document, of_run
+from fleetflow_tasks.view.problems import details, lines
 from fleetflow_tasks.view.summary import failure, told
 
 _STATUS: Mapping[str, Colour] = {"succeeded": "bold green", "failed": "bold red", "cancelled": "bold yellow"}
@@ -45,6 +45,14 @@ _STEP: Mapping[StepStatus, Colour] = {
     "skipped": "dim",
     "cancelled": "yellow",
 }
+_GIVE = (  # in a window that is too narrow
+    Give(column="WORKER", least=8),
+    Give(column="", least=16),
+    Give(column="AFTER", least=12),
+    Give(column="WORKER"),
+    Give(column="WAITED"),
+    Give(column=""),
+)
 
 
 class Spent(Data, frozen=True, kw_only=True):
@@ -62,8 +70,8 @@ def screen(record: Record, *, colour: bool = False, columns: int | None = None) 
         _facts(record, colour=colour),
         _services(record, colour=colour, columns=columns),
         _steps(record, colour=colour, columns=columns),
-        *_troubles(picture, colour=colour),
-        _changes(record, colour=colour),
+        *_troubles(picture, colour=colour, columns=columns),
+        _changes(record, colour=colour, columns=columns),
     ]
     return "\n\n".join("\n".join(part) for part in parts if part)
 
@@ -75,15 +83,11 @@ def as_json(record: Record) -> str:
     return document(
         "show",
         {
-            "run": record.snapshot.run,
+            **of_run(record.snapshot.run),
             "undone_by": record.undone.id if record.undone else None,
             "services": [{"service": name, "image": services.get(name)} for name in record.readable.services],
             "steps": [
-                {
-                    **msgspec.to_builtins(state),
-                    **msgspec.to_builtins(times[state.step]),
-                    "needs": needs.get(state.step, ()),
-                }
+                {**asdict(state), **asdict(times[state.step]), "needs": needs.get(state.step, ())}
                 for state in record.snapshot.steps
             ],
             "closed": record.closed,
@@ -180,8 +184,9 @@ def _services(record: Record, *, colour: bool, columns: int | None) -> list[str]
     if record.plan is None or not record.plan.services:
         return []
     rows = [(service.name, clean(service.image)) for service in record.plan.services]
-    first, *rest = fitted(aligned([("SERVICE", "IMAGE"), *rows]), columns)
-    return [paint(first, "bold", on=colour), *rest]
+    return table(
+        ("SERVICE", "IMAGE"), rows, colour=colour, columns=columns, give=[Give(column="IMAGE", least=16, tail=True)]
+    )
 
 
 def _steps(record: Record, *, colour: bool, columns: int | None) -> list[str]:
@@ -192,15 +197,8 @@ def _steps(record: Record, *, colour: bool, columns: int | None) -> list[str]:
     names = _workers(states)
     rows = [_row(state, times[state.step], names, steps.get(state.step)) for state in states]
     head = ("STEP", "STATUS", "WAITED", "RAN", "WORKER", "AFTER", "")
-    first, *rest = fitted(aligned([head, *rows]), columns)
-    column = max(len(row[0]) for row in (head, *rows)) + 2
-    painted = [_painted(line, column, state.status, colour=colour) for line, state in zip(rest, states, strict=True)]
-    return [paint(first, "bold", on=colour), *painted]
-
-
-def _painted(line: str, column: int, status: StepStatus, *, colour: bool) -> str:
-    end = column + len(status)
-    return line[:column] + paint(line[column:end], _STEP[status], on=colour) + line[end:]
+    inks = [_STEP[state.status] for state in states]
+    return table(head, rows, inks=inks, inked="STATUS", colour=colour, columns=columns, give=_GIVE)
 
 
 def _row(state: StepState, times: Spent, workers: Mapping[WorkerId, str], step: Step | None) -> tuple[str, ...]:
@@ -250,31 +248,31 @@ def _remarks(state: StepState) -> str:
     return ", ".join(text for text in said if text)
 
 
-def _troubles(picture: Picture, *, colour: bool) -> Iterator[list[str]]:
+def _troubles(picture: Picture, *, colour: bool, columns: int | None) -> Iterator[list[str]]:
     for state in picture.steps.values():
         if state.status == "failed":
-            yield failure(picture, state.step, colour=colour)
+            yield failure(picture, state.step, colour=colour, columns=columns)
         elif state.status == "delayed" and state.problem is not None:
             yield [
-                f"{state.step} is tried again: {clean(state.problem.message)}",
-                *details(state.problem, colour=colour),
+                *wrapped(f"{state.step} is tried again: {clean(state.problem.message)}", columns, hang=2),
+                *details(state.problem, colour=colour, columns=columns),
             ]
     if picture.run.problem is not None:
-        yield _trouble(picture.run, picture.run.problem, colour=colour)
+        yield _trouble(picture.run, picture.run.problem, colour=colour, columns=columns)
 
 
-def _trouble(run: Run, problem: Problem, *, colour: bool) -> list[str]:
+def _trouble(run: Run, problem: Problem, *, colour: bool, columns: int | None) -> list[str]:
     """Of the run itself, without the advice to look at this very screen."""
     this = f"flow show {run.id}"
     fix = problem.fix.partition(f", or see what took so long: {this}")[0]
-    told = msgspec.structs.replace(problem, fix=fix, more="" if problem.more == this else problem.more)
-    return [headline(told, colour=colour), *details(told, colour=colour)]
+    told = replace(problem, fix=fix, more="" if problem.more == this else problem.more)
+    return lines(told, colour=colour, columns=columns)
 
 
-def _changes(record: Record, *, colour: bool) -> list[str]:
+def _changes(record: Record, *, colour: bool, columns: int | None) -> list[str]:
     """What this plan says otherwise than the last one that succeeded before it."""
     if record.closed is not None:
-        return [headline(record.closed, colour=colour), *details(record.closed, colour=colour)]
+        return lines(record.closed, colour=colour, columns=columns)
     if record.before is None or record.differences is None:
         return []
     differs = any(each.kind != "same" for each in record.differences)

@@ -12,9 +12,10 @@ failed in 4.2s: 3 services deployed, 1 failed, 1 skipped
 from fleetflow_tasks.engine.model import StepState
 from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.model import StepId
-from fleetflow_tasks.view.fold import Picture, RowState, blamed, counts, rows, tries
-from fleetflow_tasks.view.ink import Colour, clean, counted, duration, listed, paint
-from fleetflow_tasks.view.problems import details, headline
+from fleetflow_tasks.view.fold import Picture, RowState, action_of, blamed, counts, rows, tries
+from fleetflow_tasks.view.ink import Colour, clean, counted, duration, listed, paint, wrapped
+from fleetflow_tasks.view.problems import details
+from fleetflow_tasks.view.problems import lines as problem_lines
 
 _SHOWN = 10  # names in a list before the rest is counted
 
@@ -28,32 +29,42 @@ _WORDS: tuple[tuple[RowState, str], ...] = (
 )
 
 
-def summary(picture: Picture, *, now: float | None = None, colour: bool = False, above: StepId | None = None) -> str:
+def summary(
+    picture: Picture,
+    *,
+    now: float | None = None,
+    colour: bool = False,
+    columns: int | None = None,
+    above: StepId | None = None,
+) -> str:
     """What ends a run's view. now: Redis's seconds, for a run that has not ended yet.
 
-    above: the step whose failure stands in the line above, which is then gone on with and not said again.
+    columns: where lines are broken; None: never. above: the step whose failure stands in the line above, which is then gone on with and not said again.
     """
     lines: list[str] = []
     failed = [state.step for state in picture.steps.values() if state.status == "failed"]
     for step in sorted(failed, key=lambda step: step != above):
-        lines += [*failure(picture, step, colour=colour)[step == above :], ""]
+        lines += [*failure(picture, step, colour=colour, columns=columns, begun=step == above), ""]
     if picture.run.problem is not None:
-        lines += [headline(picture.run.problem, colour=colour), *details(picture.run.problem, colour=colour), ""]
-    lines += _not_done(picture)
+        lines += [*problem_lines(picture.run.problem, colour=colour, columns=columns), ""]
+    for line in _not_done(picture):
+        lines += wrapped(line, columns, hang=2)
     return "\n".join([*lines, _verdict(picture, now, colour=colour)])
 
 
-def failure(picture: Picture, step: StepId, *, colour: bool = False) -> list[str]:
-    """Why *step* failed: one line that is complete in itself, then cause and fix, with a way to the logs."""
+def failure(
+    picture: Picture, step: StepId, *, colour: bool = False, columns: int | None = None, begun: bool = False
+) -> list[str]:
+    """Why *step* failed: one line that is complete in itself, then cause and fix, with a way to the logs.
+
+    begun: that line stands there already.
+    """
     state = picture.steps[step]
     problem = state.problem or Problem(code="unknown", message="nobody said why")
-    first = f"{step} failed{_where(picture, state)}"
+    who = paint(f"{step} failed{_where(picture, state)}", "bold red", on=colour)
     place = [f"  at {problem.place}"] if problem.place else []
-    return [
-        f"{paint(first, 'bold red', on=colour)}: {clean(problem.message)}",
-        *place,
-        *details(problem, colour=colour),
-    ]
+    first = [] if begun else wrapped(f"{who}: {clean(problem.message)}", columns, hang=2)
+    return [*first, *place, *details(problem, colour=colour, columns=columns)]
 
 
 def _where(picture: Picture, state: StepState) -> str:
@@ -98,7 +109,7 @@ def _verdict(picture: Picture, now: float | None, *, colour: bool) -> str:
 def told(picture: Picture) -> str:
     """`6 services deployed, 2 unchanged`, with those that are still on their way; where it is about none, what else was done."""
     number = counts(picture)
-    parts = [(number[state], word) for state, word in _WORDS if number[state]]
+    parts = [(number[state], _word(picture, state, word)) for state, word in _WORDS if number[state]]
     open_ = sum(number.values()) - sum(count for count, _ in parts)
     if open_:
         parts.append((open_, "not done yet"))
@@ -106,6 +117,11 @@ def told(picture: Picture) -> str:
     if parts:
         texts[0] = f"{counted(parts[0][0], 'service')} {parts[0][1]}"
     return ", ".join(texts or _beside_services(picture)) or "nothing to do"
+
+
+def _word(picture: Picture, state: RowState, word: str) -> str:
+    restarts = state == "ready" and any(action_of(step) == "restart" for step in picture.steps)
+    return "restarted" if restarts else word
 
 
 def _beside_services(picture: Picture) -> list[str]:

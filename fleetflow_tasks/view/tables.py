@@ -6,17 +6,20 @@ now: Unix seconds on the clock of the answer, so that nothing here reads one.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec.structs import asdict
 
 from fleetflow_tasks.config.model import RuntimeName
 from fleetflow_tasks.engine.model import Run, RunStatus
+from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.image import short as short_image
 from fleetflow_tasks.plan.model import STAGE, Plan, StepId
 from fleetflow_tasks.runtimes.base import Change, ChangeKind, ServiceState, ServiceStatus
 from fleetflow_tasks.view.because import because, short, undoing
-from fleetflow_tasks.view.ink import Colour, ago, aligned, clean, counted, duration, fitted, paint, width
-from fleetflow_tasks.view.jsonl import document
-
-_LISTED = 10  # unchanged services that are named; more are counted
+from fleetflow_tasks.view.columns import Give, table
+from fleetflow_tasks.view.ink import Colour, ago, aligned, clean, counted, duration, width
+from fleetflow_tasks.view.jsonl import document, of_run
 
 _STATE_COLOURS: Mapping[ServiceState, Colour] = {
     "running": "green",
@@ -38,34 +41,59 @@ _RUN_COLOURS: Mapping[RunStatus, Colour] = {
 }
 
 
-def services(statuses: Sequence[ServiceStatus], *, now: float, colour: bool = False) -> str:
+# What gives way first in a window that is too narrow: an image is known by its tag, what is wrong must stay.
+_GIVE_SERVICES = (
+    Give(column="IMAGE", least=12, tail=True),
+    Give(column="PORTS", least=22),
+    Give(column="", least=20),
+    Give(column="IMAGE"),
+    Give(column="RUNTIME"),
+    Give(column="SINCE"),
+    Give(column="PORTS"),
+    Give(column="SERVICE", least=12),
+)
+_GIVE_RUNS = (
+    Give(column="BY", least=12),
+    Give(column="NOTE", least=12),
+    Give(column="TOOK"),
+    Give(column="BY"),
+    Give(column="NOTE"),
+    Give(column="WHEN"),
+)
+
+
+def services(
+    plan: Plan, statuses: Sequence[ServiceStatus], *, now: float, colour: bool = False, columns: int | None = None
+) -> str:
     """One line per service, by name. The runtime stands there only where there are several."""
     if not statuses:
-        return "nothing runs here; `flow up` brings the stage up"
+        return f"nothing runs in {plan.project}/{plan.stage}; `flow up --stage={plan.stage}` brings it up"
     several = len({status.runtime for status in statuses}) > 1
-    rows = [
-        _service_row(status, now, several=several) for status in sorted(statuses, key=lambda status: status.service)
-    ]
+    ordered = sorted(statuses, key=lambda status: status.service)
+    rows = [_service_row(status, now, several=several) for status in ordered]
     head = ("SERVICE", "STATE", *(("RUNTIME",) if several else ()), "SINCE", "PORTS", "IMAGE", "")
-    colours: dict[str, Colour] = {str(state): word for state, word in _STATE_COLOURS.items()}
-    return _table(head, rows, colours=colours, colour=colour)
+    give = [each for each in _GIVE_SERVICES if each.column in head]
+    inks = [_STATE_COLOURS[status.state] for status in ordered]
+    return "\n".join(table(head, rows, inks=inks, inked="STATE", colour=colour, columns=columns, give=give))
 
 
-def services_json(statuses: Sequence[ServiceStatus]) -> str:
-    """One object: `{"v":1,"type":"ps","services":[…]}`."""
-    return document("ps", {"services": sorted(statuses, key=lambda status: status.service)})
+def services_json(plan: Plan, statuses: Sequence[ServiceStatus], warnings: Sequence[Problem] = ()) -> str:
+    """One object: `{"v":1,"type":"ps","project":…,"stage":…,"services":[…]}`."""
+    found = sorted(statuses, key=lambda status: status.service)
+    place = {"project": plan.project, "stage": plan.stage}
+    return document("ps", {**place, "services": found, "warnings": warnings})
 
 
 def runs(listed: Sequence[Run], *, now: float, colour: bool = False, columns: int | None = None) -> str:
-    """One line per run, in the order given. Where that is wider than *columns*, ids are shortened, then lines cut."""
+    """One line per run, in the order given. Where that is wider than *columns*, ids are shortened first."""
     if not listed:
         return no_runs()
     rows = [_run_row(run, listed, now) for run in listed]
     head = ("RUN", "STATUS", "STAGE", "WHEN", "TOOK", "BY", "NOTE")
     if columns is not None and max(map(width, aligned([head, *rows]))) > columns:
         rows = [(short(run.id), *row[1:]) for run, row in zip(listed, rows, strict=True)]
-    colours: dict[str, Colour] = {str(status): word for status, word in _RUN_COLOURS.items()}
-    return _table(head, rows, colours=colours, colour=colour, columns=columns)
+    inks = [_RUN_COLOURS[run.status] for run in listed]
+    return "\n".join(table(head, rows, inks=inks, inked="STATUS", colour=colour, columns=columns, give=_GIVE_RUNS))
 
 
 def no_runs(project: str | None = None, stage: str | None = None, *, narrowed: bool = False) -> str:
@@ -105,19 +133,7 @@ def _about(run: Run, listed: Sequence[Run]) -> str:
 
 def runs_json(listed: Sequence[Run]) -> str:
     """One object: `{"v":1,"type":"runs","runs":[…]}`."""
-    return document("runs", {"runs": listed})
-
-
-def changes(plan: Plan, found: Mapping[StepId, Change], *, colour: bool = False, unicode: bool = True) -> str:
-    """The plan screen: a line per service with sign, verb, cause and downtime, fields below it, and the sum at the end."""
-    all_ = told(plan, found)
-    same = [entry for entry in all_ if entry[1].kind == "none"]
-    shown = [entry for entry in all_ if entry[1].kind != "none"]
-    shown += same if len(same) <= _LISTED else []
-    lines = list(_change_lines(shown, colour=colour, unicode=unicode))
-    if len(same) > _LISTED:
-        lines.append(paint(f"= {len(same)} services unchanged", "dim", on=colour))
-    return "\n".join([*lines, *([""] if lines else []), f"plan: {total(change for _, change in all_)}"])
+    return document("runs", {"runs": [of_run(run) for run in listed]})
 
 
 def told(plan: Plan, found: Mapping[StepId, Change]) -> list[tuple[str, Change]]:
@@ -125,18 +141,20 @@ def told(plan: Plan, found: Mapping[StepId, Change]) -> list[tuple[str, Change]]
     return [(_service(step), change) for step, change in _in_order(plan, found)]
 
 
-def changes_json(plan: Plan, found: Mapping[StepId, Change]) -> str:
-    """One object: `{"v":1,"type":"plan","changes":[{"step":…,"service":…,"change":{"kind":…}}],"total":{"create":2}}`."""
-    changed = list(_in_order(plan, found))
-    return document(
-        "plan",
-        {
-            "project": plan.project,
-            "stage": plan.stage,
-            "changes": [{"step": step, "service": _service(step), "change": change} for step, change in changed],
-            "total": dict(Counter(change.kind for _, change in changed)),
-        },
-    )
+def changes_json(plan: Plan, found: Mapping[StepId, Change], warnings: Sequence[Problem] = ()) -> str:
+    """One object: `{"v":1,"type":"plan",…,"changes":[{"step":…,"service":…,"kind":…}],"total":{"create":2}}`."""
+    place = {"project": plan.project, "stage": plan.stage}
+    return document("plan", {**place, **changes_and_total(plan, found), "warnings": warnings})
+
+
+def changes_and_total(plan: Plan, found: Mapping[StepId, Change]) -> Mapping[str, object]:
+    changes = changed(plan, found)
+    return {"changes": changes, "total": Counter(change["kind"] for change in changes)}
+
+
+def changed(plan: Plan, found: Mapping[StepId, Change]) -> list[Mapping[str, Any]]:
+    """Each change with whose it is, as it is printed; what stays as it is too."""
+    return [{"step": step, "service": _service(step), **asdict(change)} for step, change in _in_order(plan, found)]
 
 
 def validated(plan: Plan) -> str:
@@ -162,15 +180,6 @@ _VERBS: Mapping[ChangeKind, str] = {
     "run": "run",
     "remove": "remove",
     "none": "unchanged",
-}
-_SIGNS: Mapping[ChangeKind, tuple[str, str, Colour]] = {  # on a terminal that can, on one that cannot
-    "create": ("+", "+", "green"),
-    "update": ("~", "~", "yellow"),
-    "replace": ("±", "!", "yellow"),
-    "start": (">", ">", "green"),
-    "run": (">", ">", "cyan"),
-    "remove": ("-", "-", "red"),
-    "none": ("=", "=", "dim"),
 }
 
 
@@ -203,24 +212,6 @@ def _took(run: Run, now: float) -> str:
     return duration((run.ended if run.ended is not None else now) - run.started)
 
 
-def _table(
-    head: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    *,
-    colours: Mapping[str, Colour],
-    colour: bool,
-    columns: int | None = None,
-) -> str:
-    """*rows* under *head*; the words of the second column get their colours after all is aligned and cut."""
-    first, *rest = fitted(aligned([head, *rows]), columns)
-    start = max(len(row[0]) for row in (head, *rows)) + 2
-    lines = [paint(first, "bold", on=colour)]
-    for row, line in zip(rows, rest, strict=True):
-        end = start + len(row[1])
-        lines.append(line[:start] + paint(line[start:end], colours[row[1]], on=colour) + line[end:])
-    return "\n".join(lines)
-
-
 def _in_order(plan: Plan, found: Mapping[StepId, Change]) -> Iterator[tuple[StepId, Change]]:
     """Every deploy and remove step of the plan, then what its pruning would remove, sorted.
 
@@ -239,15 +230,6 @@ def _service(step: StepId) -> str:
     return f"({STAGE} {action})" if name == STAGE else name
 
 
-def _change_lines(told: Sequence[tuple[str, Change]], *, colour: bool, unicode: bool) -> Iterator[str]:
-    heads = aligned((f"{_VERBS[change.kind]}", name, why(change)) for name, change in told)
-    for head, (_, change) in zip(heads, told, strict=True):
-        fine, plain, ink = _SIGNS[change.kind]
-        yield paint(f"{fine if unicode else plain} {head}", ink, on=colour)
-        for each in change.fields:
-            yield f"    {each.field}: {_value(each.old)} -> {_value(each.new)}"
-
-
 def verb(change: Change) -> str:
     return _VERBS[change.kind]
 
@@ -256,7 +238,3 @@ def why(change: Change) -> str:
     """Its cause and what it costs; "" where there is neither."""
     downtime = f"downtime {change.downtime}" if change.downtime not in {"", "none"} else ""
     return "; ".join(text for text in (clean(change.cause), clean(downtime)) if text)
-
-
-def _value(value: str | None) -> str:
-    return "-" if value is None else clean(value) or '""'

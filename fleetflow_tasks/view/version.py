@@ -3,7 +3,7 @@
 
 from fleetflow_tasks.engine.record import Version
 from fleetflow_tasks.view.ink import ago, clean, paint
-from fleetflow_tasks.view.jsonl import document
+from fleetflow_tasks.view.jsonl import document, of_run
 from fleetflow_tasks.view.show import differences
 
 
@@ -20,5 +20,5 @@ def text(version: Version, *, colour: bool = False) -> str:
 
 def as_json(version: Version) -> str:
     """One object: `{"v":1,"type":"rollback-plan","to":…,"from":…,"differences":[…]}`."""
-    fields = {"to": version.run, "from": version.last, "differences": version.differences}
-    return document("rollback-plan", fields)
+    both = {"to": of_run(version.run), "from": of_run(version.last)}
+    return document("rollback-plan", {**both, "differences": version.differences})

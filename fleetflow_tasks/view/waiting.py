@@ -6,22 +6,16 @@ on its way. A step waits for other steps (which is its plan, and only counted he
 and then there is none, or it leaves, or it cannot open the plan, or all of its slots are busy, or nothing is heard of it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from fleetflow_tasks.config.model import Data, ProjectName, StageName
 from fleetflow_tasks.engine.model import LOCAL, Run, RunId, Snapshot, StepState, WorkerInfo
 from fleetflow_tasks.engine.overview import Overview, StageOverview, silent
 from fleetflow_tasks.plan.model import QueueName, StepId
 from fleetflow_tasks.view.because import short
+from fleetflow_tasks.view.contract.parts import Why
 from fleetflow_tasks.view.fold import tries
 from fleetflow_tasks.view.ink import ago, clean, duration
-
-Why = Literal[
-    "running", "backoff",                                                      # one step
-    "taking", "silent", "busy", "no-worker", "leaving", "too-old", "other-key", "gone",  # ready steps of a queue
-    "line", "held", "quiet", "beginning",                                      # a run
-]  # fmt: skip
 
 
 class Waiting(Data, frozen=True, kw_only=True):
@@ -36,6 +30,13 @@ class Waiting(Data, frozen=True, kw_only=True):
     steps: tuple[StepId, ...] = ()
     queue: QueueName | None = None
     since: float | None = None
+
+
+class Reasons(Data, frozen=True, kw_only=True):
+    """Of one run: why it has not begun, and why nobody has each of its ready steps; "" and missing where nobody knows."""
+
+    run: str = ""
+    steps: Mapping[StepId, str] = {}
 
 
 class StageWaits(Data, frozen=True, kw_only=True):
@@ -66,6 +67,15 @@ def waits(seen: Overview) -> tuple[StageWaits, ...]:
     """Every stage in which something runs or waits."""
     found = (_stage(stage, seen) for stage in seen.stages)
     return tuple(each for each in found if each.active or each.waits)
+
+
+def reasons(run: RunId, seen: Overview) -> Reasons:
+    """What of *seen* is about *run*, for who looks at that run alone."""
+    found = [each for stage in waits(seen) for each in stage.waits if each.run == run]
+    return Reasons(
+        run=next((each.text for each in found if not each.steps), ""),
+        steps={step: each.text for each in found if each.why not in {"running", "backoff"} for step in each.steps},
+    )
 
 
 def loads(seen: Overview) -> tuple[QueueLoad, ...]:

@@ -80,6 +80,21 @@ def test_a_label_is_no_content(stage: Stage) -> None:
     assert executions(stage) == ["scripted/job:0"]
 
 
+def test_what_somebody_changed_outside_is_told_and_set_right_and_runs_nothing(stage: Stage) -> None:
+    stage.up(job())
+    template = {**live(stage)["template"]["template"], "containers": [{"image": "scripted/job:1"}]}
+    stage.client.update_job(
+        {**live(stage), "template": {**live(stage)["template"], "template": template}, "client": "gcloud"}
+    )
+    assert stage.changes(job())[DEPLOY] == "update: changed outside, by `gcloud`"
+
+    stage.up(job())
+
+    assert live(stage)["template"]["template"]["containers"][0]["image"] == "scripted/job:0"
+    assert executions(stage) == ["scripted/job:0"]
+    assert stage.changes(job()) == {}
+
+
 def test_one_that_is_to_run_always_runs_once_in_each_run(stage: Stage) -> None:
     always = job(rerun="always")
     stage.up(always, run="one")

@@ -51,6 +51,11 @@ class DockerContract(RuntimeContract):
         assert len(found) <= 1, found
         return str(found[0]["Id"]) if found else ""
 
+    def instance(self, plan: Plan, name: str) -> str:
+        """One that is restarted in place is another one by the moment of its start."""
+        serving = self.serving(plan, name)
+        return f"{serving} {self.engine.inspect_container(serving)['State']['StartedAt']}" if serving else ""
+
     def obstruct(self, plan: Plan, name: str) -> Callable[[], bool]:
         made = self._made(f"{plan.project}-{plan.stage}-{name}", {})
         return lambda: bool(self.engine.inspect_container(made)["State"]["Running"])

@@ -212,7 +212,7 @@ def test_a_reader_that_has_enough_is_no_error(desk: Desk) -> None:
     desk.write(GOOD)
 
     done = subprocess.run(
-        ["bash", "-c", "set -o pipefail; flow graph --format json | true"],
+        ["bash", "-c", "set -o pipefail; flow graph --json | true"],
         cwd=desk.folder,
         env=desk.environ,
         capture_output=True,

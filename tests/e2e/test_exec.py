@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A person's hand inside a running service: `flow exec`, `flow port-forward`."""
 
-import json
 import re
 import signal
 import socket
@@ -9,6 +8,7 @@ import subprocess
 
 from tests.desk import FLOW
 from tests.e2e.conftest import BASE, Desk
+from tests.printed import checked
 
 SHOP = f"""
 service "api" {{ image "{BASE}"; command "nc" "-ll" "-p" "80" "-e" "echo" "hello"; docker {{ init #true }}; port container=80 }}
@@ -87,7 +87,7 @@ def test_a_program_reads_which_port_it_is(desk: Desk) -> None:
     up(desk)
     running = desk.start("port-forward", "api", ":80", "--json")
 
-    told = json.loads(running.until(r"\{.*\}"))
+    (told,) = checked(running.until(r"\{.*\}"))
 
     assert (told["type"], told["remote"]) == ("forward", 80)
     assert answer(told["port"]) == b"hello\n"

@@ -69,7 +69,7 @@ def test_what_a_run_did_not_do_is_done_again_once_its_cause_is_gone(desk: Desk) 
     desk.start("worker", "docker").until("worker.ready")
     write(desk, GATED)
     assert desk.flow("submit", "--wait", "-q").code == 1
-    run = str(newest(desk)["id"])
+    run = str(newest(desk)["run"])
     (desk.folder / "gate" / "open").touch()
 
     again = desk.flow("retry", run[-7:], "--wait")
@@ -96,10 +96,10 @@ def test_a_run_that_hangs_is_seen_in_the_queue_and_stopped_softly_or_now(desk: D
     second = desk.flow("submit", "--timeout=1h")
     queue = desk.flow("queue")
 
-    softly = desk.flow("cancel", str(newest(desk, "--status=running,ending")["id"]), "--wait", "-q")
+    softly = desk.flow("cancel", str(newest(desk, "--status=running,ending")["run"]), "--wait", "-q")
     ended = first.wait(60)
     eventually(lambda: "api:deploy" in desk.flow("queue").out, 30, lambda: desk.flow("queue").out)
-    now = desk.flow("cancel", "--now", str(newest(desk)["id"]))
+    now = desk.flow("cancel", "--now", str(newest(desk)["run"]))
 
     assert second.code == 0, second
     assert "1 run ahead" in second.out
@@ -109,7 +109,7 @@ def test_a_run_that_hangs_is_seen_in_the_queue_and_stopped_softly_or_now(desk: D
     assert softly.code == 0, softly
     assert ended.code == 6, ended
     assert "taken from their workers: api:deploy on" in now.out, now
-    assert desk.flow("cancel", str(newest(desk)["id"])).out.endswith("is cancelled already\n")
+    assert desk.flow("cancel", str(newest(desk)["run"])).out.endswith("is cancelled already\n")
 
 
 def test_a_run_that_takes_longer_than_it_may_fails_and_says_what_it_was_at(desk: Desk) -> None:

@@ -95,7 +95,7 @@ def test_what_staging_runs_is_deployed_though_its_tag_has_moved(shop: Shop) -> N
     assert f"{shop.image}@{digest[:19]}" in desk.flow("ps", "prd").out
     run = json.loads(desk.flow("runs", "--json").out)["runs"][0]
     source = desk.docker("inspect", "-f", '{{index .Config.Labels "fleetflow.run"}}', f"{desk.project}-stg-api")
-    assert (run["stage"], run["because"]) == ("prd", {"kind": "promote", "run": source})
+    assert (run["stage"], run["because"]) == ("prd", {"kind": "promote", "run": source, "plan": None})
 
 
 def test_what_is_not_well_is_refused_and_nothing_is_deployed(shop: Shop) -> None:

@@ -120,8 +120,8 @@ def test_a_submit_with_a_key_that_was_used_finds_its_run(desk: Desk) -> None:
     first = json.loads(desk.flow("submit", "--idempotency-key=job-7", "--json").out)
     second = json.loads(desk.flow("submit", "--idempotency-key=job-7", "--json").out)
 
-    assert first["run"]["id"] == second["run"]["id"]
-    assert desk.flow("watch", first["run"]["id"]).code == 0
+    assert (first["run"], first["repeated"]) == (second["run"], False)
+    assert desk.flow("watch", first["run"]).code == 0
 
 
 def test_a_key_that_was_used_for_another_plan_is_refused_and_no_success_is_told_for_work_never_done(desk: Desk) -> None:
@@ -155,15 +155,15 @@ def test_a_watcher_whose_redis_was_emptied_says_so_and_ends(desk: Desk) -> None:
 def test_a_busy_stage_is_waited_for_or_refused_as_asked(desk: Desk) -> None:
     desk.write(SLOW)
     desk.start("worker", "docker").until("worker.ready")
-    running = json.loads(desk.flow("submit", "--json").out)["run"]["id"]
+    running = json.loads(desk.flow("submit", "--json").out)["run"]
 
     refused = desk.flow("submit", "--no-wait")
-    queued = json.loads(desk.flow("submit", "--json").out)["run"]
+    queued = json.loads(desk.flow("submit", "--json").out)
 
     assert refused.code == 5, refused
     assert running in refused.err
     assert queued["status"] == "queued"
-    assert desk.flow("watch", queued["id"]).code == 0
+    assert desk.flow("watch", queued["run"]).code == 0
 
 
 def test_a_drained_worker_hands_its_waiting_step_on_and_ends_well(desk: Desk) -> None:

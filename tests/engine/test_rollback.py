@@ -198,6 +198,19 @@ def test_a_good_run_of_a_flow_up_is_brought_back_by_workers(bed: Bed) -> None:
     assert back.because == Because(kind="rollback", run=failed, plan=good.id)
 
 
+def test_what_comes_back_on_cloud_run_gets_all_requests_whatever_its_text_says_of_a_share(bed: Bed) -> None:
+    cloudrun = RuntimeName("cloudrun")
+    steps = [msgspec.structs.replace(step, runtime=cloudrun) for step in OLD.steps]
+    gradual = msgspec.structs.replace(OLD, steps=tuple(steps), options={cloudrun: {"project": "p", "region": "r"}})
+    bed.held_after(gradual)
+
+    back = bed.back(bed.held())
+
+    assert back is not None
+    plan = reopened(back.run.id, PROJECT, STAGE, store=bed.store, keys=bed.keys)
+    assert plan.options == {cloudrun: {"project": "p", "region": "r", "canary": "100"}}
+
+
 def test_a_worker_killed_when_its_step_ended_the_run_leaves_the_rollback_to_the_next(bed: Bed) -> None:
     first = bed.worker()
     bed.good()

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from fleetflow_tasks.config.formatting import formatted
 from fleetflow_tasks.config.load import load
+from fleetflow_tasks.config.locate import Text
 from fleetflow_tasks.plan.build import build
 from fleetflow_tasks.plan.check import check
 from fleetflow_tasks.runtimes.registry import blocks
@@ -28,6 +30,13 @@ def test_an_example_becomes_a_plan_in_all_its_stages(example: Path) -> None:
 
         assert loaded.warnings == ()
         assert [problem for problem in check(made) if problem.severity == "error"] == []
+
+
+@every_example
+def test_an_example_is_formatted(example: Path) -> None:
+    texts = {path: path.read_text(encoding="utf-8") for path in sorted(example.rglob("*.kdl"))}
+
+    assert [path.name for path, text in texts.items() if formatted(Text(path.name, text)).text != text] == []
 
 
 @every_example

@@ -10,13 +10,16 @@ import pytest
 
 PUBLIC = {
     "fleetflow_tasks.api": (
-        "Follow Following Forward Forwarded Planned Promotion Request Shift actor changes checkup declared_ports execute followed"
-        " forwarded imported is_held logs opened origin plan promotion queue rendered retried rolled_back rolled_back_here runs shift shown stages status"
-        " submitted teardown_plan up validated version_before which_redis work written"
+        "Configured Follow Following FormattedFile Formatting Forward Forwarded IGNORED Known Planned"
+        " Promotion Request Shift Surroundings actor begun built changes checkup configured declared_ports"
+        " destination execute followed formatted_files formatted_text forwarded imported installed is_held"
+        " known_variables logs opened origin plan promotion queue rendered restart_plan retried rolled_back"
+        " rolled_back_here runs shift shown stages status submitted surroundings teardown_plan unpushed up"
+        " validated version_before volumes which_redis work written"
     ),
     "fleetflow_tasks.runtimes.base": (
-        "Addressed Attempt Change DeployError Examined FieldChange Finding Interactive LogLine LogOptions NotStartedError Outcome"
-        " Runtime ServiceStatus StaleError Stopped Terminal"
+        "Addressed Attempt Building Built Change DeployError Examined FieldChange Finding HeldVolume Holding Interactive LogLine LogOptions NotStartedError Outcome"
+        " Placed Restarting Runtime ServiceStatus StaleError Stopped Terminal"
     ),
     "fleetflow_tasks.testing": "RuntimeContract Trial eventually",
 }

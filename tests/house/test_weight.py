@@ -22,7 +22,7 @@ code = run(sys.argv[1:])
 print("LOADED", code, *sorted({name.partition(".")[0] for name in sys.modules}))
 """
 
-PROJECT = """
+PROJECT = """\
 project "weight"
 service "api" { image "fleetflow/base"; version 1 }
 stage "local" { service "api" }
@@ -76,6 +76,22 @@ def test_validate_talks_to_nobody(desk: Path) -> None:
 
 def test_graph_talks_to_nobody(desk: Path) -> None:
     assert loaded(desk, "graph", code=0) == set()
+
+
+def test_fmt_loads_jinja_only_for_a_template(desk: Path) -> None:
+    assert loaded(desk, "fmt", "--check", code=0) == set()
+
+    (desk / "fleet.kdl").write_text("a {{ X }}\n", encoding="utf-8")
+
+    assert loaded(desk, "fmt", "--check", code=0) == {"jinja2"}
+
+
+def test_init_loads_nothing_heavy(desk: Path) -> None:
+    assert loaded(desk, "init", "new", "--force", code=0) == set()
+
+
+def test_version_reads_what_is_installed_and_loads_nothing_of_it(desk: Path) -> None:
+    assert loaded(desk, "version", "--json", code=0) == set()
 
 
 def test_plan_asks_the_engine_but_no_redis_and_no_celery(desk: Path) -> None:

@@ -66,6 +66,17 @@ class KubernetesContract(RuntimeContract):
                 return " ".join(sorted(f"{each['metadata']['uid']} {_template(each)}" for each in there))
             time.sleep(0.05)
 
+    def instance(self, plan: Plan, name: str) -> str:
+        """The uids of its pods, once none is on its way out."""
+        self.serving(plan, name)
+        labels = {f"fleetflow.io/{key}": value for key, value in (("project", plan.project), ("service", name))}
+        end = time.monotonic() + _SETTLED
+        while True:
+            pods = self.cluster.client.list(POD, _namespace(plan), labels).items
+            if all(map(_is_ready, pods)) or time.monotonic() > end:
+                return " ".join(sorted(each["metadata"]["uid"] for each in pods))
+            time.sleep(0.05)
+
     def _workloads(self, plan: Plan, labels: dict[str, str]) -> list[Any]:
         kinds = (named("Deployment"), named("StatefulSet"), JOB)
         found = [each for kind in kinds for each in self.cluster.client.list(kind, _namespace(plan), labels).items]

@@ -37,5 +37,5 @@ As files and back, all of it pure: `render` writes a service for people, for rev
 `knative_parts` (inside). `mapping` reads such a table in both directions, `spelling` how a value is written in either form,
 `crossing` and `aliases` are where the forms differ in more than that. `imported` is `flow import`: `found` reads what gcloud
 printed, `translated` makes KDL of it, with `translated_block`, `translated_probes` and `translated_volumes`; `amounts` are
-written another way there, `as_kdl` is the text.
+written another way there. The text is written by `config.as_kdl`.
 """

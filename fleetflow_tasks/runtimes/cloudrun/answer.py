@@ -39,7 +39,7 @@ class Answer:
     def _place(self, field: str) -> Place | None:
         if self.service is None:
             return None
-        return self.service.places.get(field) or self.service.places.get("")
+        return self.service.place(field)
 
 
 def short(said: str) -> str:

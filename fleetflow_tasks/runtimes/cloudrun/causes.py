@@ -49,7 +49,7 @@ def problem(why: Cause, service: ResolvedService, doing: str = "deploy", more: s
         cause=why.lines,
         fix=why.fix,
         more=more,
-        place=service.places.get(why.field) or service.places.get(""),
+        place=service.place(why.field),
     )
 
 

@@ -16,7 +16,7 @@ from fleetflow_tasks.runtimes.base import Change, FieldChange
 from fleetflow_tasks.runtimes.cloudrun import explain, iam, jobs, prune, words
 from fleetflow_tasks.runtimes.cloudrun.canary import annotation
 from fleetflow_tasks.runtimes.cloudrun.client import CloudRunError
-from fleetflow_tasks.runtimes.cloudrun.decide import decide, foreign
+from fleetflow_tasks.runtimes.cloudrun.decide import decide, foreign, outside
 from fleetflow_tasks.runtimes.cloudrun.desired import Desired, desired, marked
 from fleetflow_tasks.runtimes.cloudrun.differences import differences
 from fleetflow_tasks.runtimes.cloudrun.executions import following
@@ -93,8 +93,15 @@ def _job(here: Place, service: ResolvedService, wanted: Desired, found: Json | N
         case "wait":
             return Change(kind="run", cause="it is running: a run waits for its end")
         case _:
-            same = annotation(found or {}, HASH) == wanted.hash
-            return Change(kind="none") if same else Change(kind="update", cause="configuration changed")
+            return _around(wanted, found or {})
+
+
+def _around(wanted: Desired, found: Json) -> Change:
+    """Of a job that has run: what stands beside its content, or what somebody else made of it since."""
+    if annotation(found, HASH) != wanted.hash:
+        return Change(kind="update", cause="configuration changed")
+    by = outside(found)
+    return Change(kind="update", cause=f"changed outside, by `{by}`") if by else Change(kind="none")
 
 
 def _run(became: str, found: Json | None, *, always: bool) -> str:

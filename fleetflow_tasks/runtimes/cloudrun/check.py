@@ -15,7 +15,7 @@ from fleetflow_tasks.plan.model import Plan, ResolvedService
 from fleetflow_tasks.runtimes.cloudrun import names
 from fleetflow_tasks.runtimes.cloudrun.block_checks import block_problems
 from fleetflow_tasks.runtimes.cloudrun.canary import LONGEST_WITH_TAG, TAG
-from fleetflow_tasks.runtimes.cloudrun.complaints import place, wrong
+from fleetflow_tasks.runtimes.cloudrun.complaints import wrong
 from fleetflow_tasks.runtimes.cloudrun.options import read
 from fleetflow_tasks.runtimes.cloudrun.probe_checks import probe_problems
 from fleetflow_tasks.runtimes.cloudrun.settings import percent, settings
@@ -65,7 +65,7 @@ def _stage(plan: Plan, first: ResolvedService) -> Iterator[Problem]:
             message=message,
             cause=(cause,) if cause else (),
             fix=fix,
-            place=place(first, "runtime"),
+            place=first.place("runtime"),
         )
 
 

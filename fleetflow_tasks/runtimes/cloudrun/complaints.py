@@ -3,13 +3,13 @@
 
 from typing import Literal
 
-from fleetflow_tasks.errors import Place, Problem
+from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.model import ResolvedService
 from fleetflow_tasks.runtimes.cloudrun.source import CLOUDRUN
 
 Severity = Literal["error", "warning", "note"]
 
-BLOCK = "options"  # the field of all that stands in `cloudrun { … }`
+BLOCK = "options"  # the field that `cloudrun { … }` fills
 
 
 def wrong(service: ResolvedService, field: str, text: str, fix: str, *, cause: str = "") -> Problem:
@@ -24,13 +24,6 @@ def note(service: ResolvedService, field: str, text: str, fix: str = "", *, caus
     return _problem(service, field, text, fix, cause, "note")
 
 
-def place(service: ResolvedService, field: str) -> Place | None:
-    """Of an element, else of its list, else of the service. A field of the block is found at the block."""
-    named = f"options.{CLOUDRUN}" if field == BLOCK else field
-    places = service.places
-    return places.get(named) or places.get(named.partition(".")[0]) or places.get("")
-
-
 def _problem(service: ResolvedService, field: str, text: str, fix: str, cause: str, severity: Severity) -> Problem:
     feature = field.partition(".")[0].replace("_", "-") or "service"
     return Problem(
@@ -38,6 +31,6 @@ def _problem(service: ResolvedService, field: str, text: str, fix: str, cause: s
         message=f"service `{service.name}`: runtime `{CLOUDRUN}` {text}",
         cause=(cause,) if cause else (),
         fix=fix,
-        place=place(service, field),
+        place=service.place(field),
         severity=severity,
     )

@@ -12,7 +12,7 @@ from operator import itemgetter
 
 from msgspec.structs import replace
 
-from fleetflow_tasks.runtimes.cloudrun.as_kdl import Node, Remark, block, kdl, node
+from fleetflow_tasks.config.as_kdl import Node, Remark, block, kdl, node
 from fleetflow_tasks.runtimes.cloudrun.found import Found, read
 from fleetflow_tasks.runtimes.cloudrun.knative_head import Whereabouts
 from fleetflow_tasks.runtimes.cloudrun.translated import translated

@@ -18,6 +18,7 @@ from fleetflow_tasks.runtimes.cloudrun import causes, words
 from fleetflow_tasks.runtimes.cloudrun.apply import TRIES, Hands
 from fleetflow_tasks.runtimes.cloudrun.client import Client, CloudRunError
 from fleetflow_tasks.runtimes.cloudrun.conditions import FAILED, failures, state
+from fleetflow_tasks.runtimes.cloudrun.decide import outside
 from fleetflow_tasks.runtimes.cloudrun.desired import Desired, marked
 from fleetflow_tasks.runtimes.cloudrun.executions import (
     EXECUTION,
@@ -127,11 +128,14 @@ def _written(hands: Hands, work: Work, live: Json | None, begun: str) -> bool:
 
 
 def _kept(hands: Hands, work: Work, live: Json | None, attempt: Attempt) -> None:
-    """What changed beside its content (a label, a timeout) is written without a token: that makes no execution.
+    """What changed beside its content (a label, a timeout), and what somebody else made of it since, is written without a
+    token: that makes no execution.
 
     Not while one goes on; and who else changes the job at this moment has his way.
     """
-    if live is None or text(live, "annotations", HASH) == work.wanted.hash or at(live, "reconciling"):
+    if live is None or at(live, "reconciling"):
+        return
+    if text(live, "annotations", HASH) == work.wanted.hash and not outside(live):
         return
     attempt.checkpoint()
     hands.update(work.wanted.name, _body(work, text(live, "annotations", EXECUTION)), text(live, "etag"))

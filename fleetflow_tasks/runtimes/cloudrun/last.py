@@ -17,6 +17,7 @@ from typing import Any
 from fleetflow_tasks.config.model import Data
 from fleetflow_tasks.runtimes.cloudrun.canary import annotation, canary, serving, short
 from fleetflow_tasks.runtimes.cloudrun.conditions import judged
+from fleetflow_tasks.runtimes.cloudrun.desired import renewed
 from fleetflow_tasks.runtimes.cloudrun.form import Json
 from fleetflow_tasks.runtimes.cloudrun.names import HASH, RUN, TEMPLATE
 from fleetflow_tasks.runtimes.cloudrun.reading import text
@@ -83,6 +84,14 @@ def rebuilt(found: Json, before: Last, revision: Json, generation: int) -> Json:
         "traffic": list(NEWEST),
     }
     return _guarded(body, generation)
+
+
+def again(found: Json, word: str, run: str, generation: int) -> Json:
+    """The update that makes another revision of what *found* is already. word: tells this time from others."""
+    notes = found.get("annotations", {})
+    serving = before.mark if (before := last(found)) is not None else {}
+    body = {**_sendable(found), "annotations": {**notes, **serving, RUN: run}}
+    return _guarded(renewed(unnamed(body), word), generation)
 
 
 def unnamed(body: Json) -> Json:

@@ -49,7 +49,7 @@ def _startup(made_from: Source) -> Iterator[Problem]:
     if allowed(probe) > STARTUP:
         text = f"gives an instance {STARTUP} s to start: `interval` times `retries` of `startup` is {allowed(probe)}"
         fix = f"say `retries={max(1, STARTUP // whole(probe.interval))}`, or a shorter interval"
-        yield wrong(made_from.service, BLOCK, text, fix)
+        yield wrong(made_from.service, f"{BLOCK}.startup", text, fix)
 
 
 def _liveness(made_from: Source) -> Iterator[Problem]:
@@ -59,7 +59,7 @@ def _liveness(made_from: Source) -> Iterator[Problem]:
     yield from _probe(made_from, "liveness", probe)
     if not probe.http and probe.grpc is None:
         text = "asks whether an instance lives by HTTP or gRPC, not by its port alone"
-        yield wrong(made_from.service, BLOCK, text, 'say `liveness http="/health"`')
+        yield wrong(made_from.service, f"{BLOCK}.liveness", text, 'say `liveness http="/health"`')
 
 
 def _probe(made_from: Source, name: str, probe: Probe) -> Iterator[Problem]:
@@ -69,17 +69,19 @@ def _probe(made_from: Source, name: str, probe: Probe) -> Iterator[Problem]:
     ]
     if len(asked) > 1:
         text = f"asks one question as `{name}`, not {' and '.join(f'`{each}`' for each in asked)}"
-        yield wrong(service, BLOCK, text, "keep one of them")
+        yield wrong(service, f"{BLOCK}.{name}", text, "keep one of them")
     if probe.http and not probe.http.startswith("/"):
         text = f"asks for a path as `{name}`, and `{probe.http}` is none"
-        yield wrong(service, BLOCK, text, f'write `{name} http="/{probe.http}"`')
+        yield wrong(service, f"{BLOCK}.{name}.http", text, f'write `{name} http="/{probe.http}"`')
     for field in ("delay", "interval", "timeout"):
         if (duration := getattr(probe, field)) != int(duration):
             text = f"counts whole seconds: `{field}` of `{name}` is {duration:g}"
-            yield wrong(service, BLOCK, text, f"write `{field}={whole(duration)}`")
+            yield wrong(service, f"{BLOCK}.{name}.{field}", text, f"write `{field}={whole(duration)}`")
     if whole(probe.timeout) > whole(probe.interval):
         text = f"waits no longer for an answer than until the next question: `timeout` of `{name}` is {probe.timeout:g}"
-        yield wrong(service, BLOCK, text, f"say `interval={whole(probe.timeout)}`, or a shorter timeout")
+        yield wrong(
+            service, f"{BLOCK}.{name}.timeout", text, f"say `interval={whole(probe.timeout)}`, or a shorter timeout"
+        )
 
 
 _RULES: tuple[Callable[[Source], Iterable[Problem]], ...] = (_healthcheck, _readiness, _startup, _liveness)

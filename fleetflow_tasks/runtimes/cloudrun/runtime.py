@@ -57,6 +57,10 @@ class CloudRunRuntime:
 
     # --- before a run
 
+    def place(self, plan: Plan) -> str:
+        where = settings(plan)
+        return f"cloudrun, project {where.project or '(not said)'}, region {where.region or '(not said)'}"
+
     def check(self, plan: Plan) -> Sequence[Problem]:
         return tuple(checks.check(plan))
 
@@ -84,6 +88,11 @@ class CloudRunRuntime:
             if service.job:
                 return self._run(here, service, wanted, known, attempt)
             return Work(here, service, wanted, attempt, known).deployed()
+
+    def restart(self, plan: Plan, step: Step, attempt: Attempt) -> Outcome:
+        with self._deploying(plan, step, attempt) as here:
+            service, known = plan.service_of(step), here.known(attempt)
+            return Work(here, service, desired(plan, service), attempt, known).restarted()
 
     def remove(self, plan: Plan, step: Step, attempt: Attempt) -> Outcome:
         with self._deploying(plan, step, attempt) as here:

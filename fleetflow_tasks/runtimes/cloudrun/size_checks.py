@@ -83,7 +83,7 @@ def _generation(made_from: Source) -> Iterator[Problem]:
     cores, size = _sizes(made_from)
     if needs_gen2(made_from) and options.execution_environment == "gen1":
         text = 'mounts buckets and NFS only in `execution_environment "gen2"`'
-        yield wrong(service, BLOCK, text, "leave `execution_environment` out")
+        yield wrong(service, f"{BLOCK}.execution_environment", text, "leave `execution_environment` out")
     second = options.execution_environment == "gen2" or (needs_gen2(made_from) and not options.execution_environment)
     if second and cores >= 1 and sizes.least_memory(cores) <= size < sizes.GEN2_MEMORY:
         text = f"gives an instance of the second generation 512Mi of memory at least, not {bytes_text(size)}"

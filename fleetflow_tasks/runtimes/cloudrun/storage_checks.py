@@ -129,34 +129,39 @@ def _all_targets(made_from: Source) -> Iterator[tuple[str, str]]:
     for index, volume in enumerate(made_from.service.volumes):
         if volume.kind == "bucket":
             yield volume.target, f"volumes.{index}"
-    yield from ((memory.target, BLOCK) for memory in options.memory_volumes)
-    yield from ((nfs.target, BLOCK) for nfs in options.nfs_volumes)
-    yield from ((folder(file.target), BLOCK) for file in options.secret_files)
+    for name, targets in (
+        ("memory_volumes", [memory.target for memory in options.memory_volumes]),
+        ("nfs_volumes", [nfs.target for nfs in options.nfs_volumes]),
+        ("secret_files", [folder(file.target) for file in options.secret_files]),
+    ):
+        yield from ((target, f"{BLOCK}.{name}.{index}") for index, target in enumerate(targets))
 
 
 def _block(made_from: Source) -> Iterator[Problem]:
     service, options, project = made_from.service, made_from.options, made_from.settings.project
-    for nfs in options.nfs_volumes:
+    for index, nfs in enumerate(options.nfs_volumes):
+        field = f"{BLOCK}.nfs_volumes.{index}"
         server, colon, path = nfs.source.partition(":")
         if not server or not colon or not path.startswith("/"):
             text = f"cannot mount `{nfs.source}` by NFS"
-            yield wrong(service, BLOCK, text, f'write server and path: `nfs "10.0.0.2:/share" "{nfs.target}"`')
+            yield wrong(service, field, text, f'write server and path: `nfs "10.0.0.2:/share" "{nfs.target}"`')
     if options.nfs_volumes and options.vpc is None:
         text = "reaches an NFS server only through a private network"
-        yield wrong(service, BLOCK, text, 'say which: `cloudrun { vpc network="default" }`')
-    for file in options.secret_files:
+        yield wrong(service, f"{BLOCK}.nfs_volumes", text, 'say which: `cloudrun { vpc network="default" }`')
+    for index, file in enumerate(options.secret_files):
+        field = f"{BLOCK}.secret_files.{index}"
         if reference(file.ref, project) is None:
             text = f"has no secret `{file.ref}` for the file `{file.target}`"
             fix = f'write `secret_file "projects/{project or "my-project"}/secrets/…/versions/latest" "{file.target}"`'
-            yield wrong(service, BLOCK, text, fix)
+            yield wrong(service, field, text, fix)
         if file.target.endswith("/"):
             text = f"makes a file of a secret, and `{file.target}` is a folder"
-            yield wrong(service, BLOCK, text, f"name the file in it: `{file.target}value`")
+            yield wrong(service, field, text, f"name the file in it: `{file.target}value`")
     for instance in options.cloud_sql:
         if not _INSTANCE.fullmatch(instance):
             text = f"has no Cloud SQL instance `{instance}`"
             fix = f'write its connection name: `cloud_sql "{project or "my-project"}:{made_from.settings.region or "europe-west1"}:{_last(instance)}"`'
-            yield wrong(service, BLOCK, text, fix)
+            yield wrong(service, f"{BLOCK}.cloud_sql", text, fix)
 
 
 def _last(instance: str) -> str:

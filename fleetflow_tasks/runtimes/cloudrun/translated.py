@@ -10,8 +10,8 @@ import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 
+from fleetflow_tasks.config.as_kdl import Node, Remark, Scalar, block, node, switch
 from fleetflow_tasks.runtimes.cloudrun.amounts import cores, reference, size
-from fleetflow_tasks.runtimes.cloudrun.as_kdl import Node, Remark, Scalar, block, node, switch
 from fleetflow_tasks.runtimes.cloudrun.crossing import main_of
 from fleetflow_tasks.runtimes.cloudrun.form import Json
 from fleetflow_tasks.runtimes.cloudrun.knative import pass_over

@@ -4,9 +4,9 @@
 from collections.abc import Iterator
 from typing import get_args
 
+from fleetflow_tasks.config.as_kdl import Node, block, node, switch
 from fleetflow_tasks.runtimes.cloudrun import names
 from fleetflow_tasks.runtimes.cloudrun.amounts import duration
-from fleetflow_tasks.runtimes.cloudrun.as_kdl import Node, block, node, switch
 from fleetflow_tasks.runtimes.cloudrun.crossing import BOOST, IDLE
 from fleetflow_tasks.runtimes.cloudrun.knative_head import Kind
 from fleetflow_tasks.runtimes.cloudrun.knative_tables import EGRESS, GENERATIONS, INGRESS

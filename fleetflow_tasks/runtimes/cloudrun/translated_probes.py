@@ -4,7 +4,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fleetflow_tasks.runtimes.cloudrun.as_kdl import Node, Scalar
+from fleetflow_tasks.config.as_kdl import Node, Scalar
 from fleetflow_tasks.runtimes.cloudrun.form import Json
 from fleetflow_tasks.runtimes.cloudrun.mapping import Reading
 from fleetflow_tasks.runtimes.cloudrun.spelling import UnfitError, number, text

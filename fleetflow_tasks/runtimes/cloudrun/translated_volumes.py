@@ -7,9 +7,9 @@ mounted just where the node would put it, stays unread with its mount.
 
 from collections.abc import Callable, Mapping
 
+from fleetflow_tasks.config.as_kdl import Node, Scalar, node
 from fleetflow_tasks.config.model import Data
 from fleetflow_tasks.runtimes.cloudrun.amounts import reference, size
-from fleetflow_tasks.runtimes.cloudrun.as_kdl import Node, Scalar, node
 from fleetflow_tasks.runtimes.cloudrun.form import Json
 from fleetflow_tasks.runtimes.cloudrun.mapping import Path, Reading
 from fleetflow_tasks.runtimes.cloudrun.spelling import UnfitError, flag, text, texts

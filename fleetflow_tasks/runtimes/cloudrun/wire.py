@@ -10,6 +10,7 @@ A channel has threads of its own that do not survive a fork: a line is made in t
 (a worker makes its runtimes with its first step), and never handed to a child.
 """
 
+import logging
 import os
 import random
 import threading
@@ -18,6 +19,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fleetflow_tasks.config.model import Data
+from fleetflow_tasks.runtimes.asked import asked
 from fleetflow_tasks.runtimes.cloudrun.credentials import Metadata, Wallet
 from fleetflow_tasks.runtimes.cloudrun.quota import Bucket, Quota
 from fleetflow_tasks.runtimes.cloudrun.trouble import CloudRunError, late, never_begun, refused
@@ -26,6 +28,8 @@ TIMEOUT = 15.0  # seconds for one call, its repetitions included; shorter than a
 PATIENCE = 8.0  # seconds of these within which a call is made again, or waits for its turn
 CONNECTING = 5.0  # seconds for one attempt to connect
 PAUSE = 1.0  # seconds that a server is left alone which says "too many requests" and not for how long
+
+log = logging.getLogger(__name__)
 
 Json = Mapping[str, Any]
 Trace = Callable[[str, str], None]  # told of each request: method ("GetService"), full name of the resource
@@ -146,10 +150,13 @@ class Line:
         rpc = getattr(self._client(call.about.client), call.about.call)
         if self._trace is not None:
             self._trace(call.method, call.name)
+        began = time.monotonic()
         try:
             answer = rpc(request=call.request, retry=None, timeout=left, metadata=held)
         except GoogleAPICallError as error:
+            asked(log, "cloudrun", call.method, call.name, error.reason or error.code or "", time.monotonic() - began)
             raise refused(call.method, call.name, error, self.endpoint.url) from error
+        asked(log, "cloudrun", call.method, call.name, "OK", time.monotonic() - began)
         self._reached = True
         return answer
 

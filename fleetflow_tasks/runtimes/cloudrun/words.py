@@ -74,6 +74,16 @@ def not_as_deployed(service: str, why: str) -> Problem:
     )
 
 
+def not_newest(service: str, where: str) -> Problem:
+    """A restart makes a revision, and this one would get no requests."""
+    return Problem(
+        code="not-newest",
+        message=f"service `{service}` cannot be restarted: its requests do not go to its newest revision",
+        cause=(f"they go to: {where}", "a restart makes a new revision, which is served as the newest"),
+        fix="let the newest have them first: `flow promote-traffic`, or deploy a new version",
+    )
+
+
 def unheard(service: ResolvedService, trouble: str) -> Problem:
     """Nobody answered until the time was over, so it is not known how it is."""
     return Problem(

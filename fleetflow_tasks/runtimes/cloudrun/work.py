@@ -26,12 +26,13 @@ from fleetflow_tasks.runtimes.cloudrun.conditions import served
 from fleetflow_tasks.runtimes.cloudrun.decide import Decision, decide, foreign, newer
 from fleetflow_tasks.runtimes.cloudrun.desired import Desired, marked, renewed
 from fleetflow_tasks.runtimes.cloudrun.form import Json
-from fleetflow_tasks.runtimes.cloudrun.last import last
-from fleetflow_tasks.runtimes.cloudrun.names import HASH
+from fleetflow_tasks.runtimes.cloudrun.last import again, last
+from fleetflow_tasks.runtimes.cloudrun.names import AGAIN, HASH
 from fleetflow_tasks.runtimes.cloudrun.observe import Picture
 from fleetflow_tasks.runtimes.cloudrun.place import Place
 from fleetflow_tasks.runtimes.cloudrun.reading import text
 from fleetflow_tasks.runtimes.cloudrun.restore import SPARE, Restore
+from fleetflow_tasks.runtimes.cloudrun.shares import is_newest, shares
 from fleetflow_tasks.runtimes.cloudrun.waiting import Seen, Waiter
 from fleetflow_tasks.runtimes.ready import Broken, Ready, Waiting
 
@@ -91,7 +92,51 @@ class Work:
         opened = self._callers.let_in(found)
         return Outcome(changed=opened, text="let its callers in" if opened else "unchanged", facts=_facts(found))
 
+    def restarted(self) -> Outcome:
+        """Once another revision of what is there, text or no text, has taken the place of the newest. Raises as `deployed`."""
+        found = self._known.get(self._wanted.name)
+        self._guard(found)
+        if found is None:
+            return Outcome(changed=False, text="not running")
+        try:
+            operation = self._renewed()
+            ready = self._still_renewed(self._settled(operation))
+        except StaleError:
+            raise
+        except DeployError as error:
+            raise self._noted(self._explained(error)) from error
+        self._known.put(self._wanted.name, ready)
+        text_ = f"restarted as revision {serving(ready)}" if operation is not None else "restarted already"
+        return Outcome(changed=operation is not None, text=text_, facts=_facts(ready))
+
+    def _still_renewed(self, found: Json) -> Json:
+        if _word(found) != self._attempt.run:
+            raise DeployError(words.busy(self._wanted.name), transient=True)
+        return found
+
     # --- what is decided and sent
+
+    def _renewed(self) -> Operation | None:
+        """None: an earlier attempt has sent it."""
+        for _ in range(TRIES):
+            self._attempt.checkpoint()
+            found = self._looked()
+            if found is None or self._is_foreign(found):
+                raise DeployError(words.foreign(found) if found else words.busy(self._wanted.name))
+            if _word(found) == self._attempt.run:
+                return None
+            if not is_newest(found.get("traffic", ())):
+                self._restore.done()
+                raise DeployError(words.not_newest(self._service.name, shares(found["traffic"])))
+            body = again(found, self._attempt.run, self._attempt.run, self._attempt.generation)
+            self._restore.before(found)
+            operation = self._hands.update(self._wanted.name, body, text(found, "etag"))
+            if operation is not None:
+                return operation
+        raise DeployError(words.busy(self._wanted.name), transient=True)
+
+    def _is_foreign(self, found: Json) -> bool:
+        return foreign(self._wanted, found, project=self._here.plan.project, stage=self._here.plan.stage)
 
     def _sent(self, found: Json | None) -> tuple[Decision, Operation | None]:
         """found: as it was known some seconds ago; where there was nothing then, nobody has to look."""
@@ -118,8 +163,7 @@ class Work:
             raise StaleError(words.stale(found, late, self._attempt.generation))
 
     def _decided(self, found: Json | None) -> Decision:
-        plan = self._here.plan
-        if found is not None and foreign(self._wanted, found, project=plan.project, stage=plan.stage):
+        if found is not None and self._is_foreign(found):
             raise DeployError(words.foreign(found))
         decision = self._decide(found)
         if decision.way.kind == "back" and self._is_gone(str(decision.way.traffic[0]["revision"])):
@@ -276,6 +320,11 @@ def _told(decision: Decision, note: str, found: Json) -> str:
         past = f"{past} at {uri}"
     said = f"{past}: {decision.change.cause}" if decision.change.kind in _WITH_CAUSE else past
     return f"{said}; {note}" if note else said
+
+
+def _word(found: Json) -> str:
+    """Which run made the same anew; "" where none did."""
+    return text(found, "template", "annotations", AGAIN)
 
 
 def _facts(found: Json) -> dict[str, str]:

@@ -21,6 +21,7 @@ from fleetflow_tasks.runtimes.docker.decide import (
     Policy,
     Remove,
     Rename,
+    Restart,
     Signal,
     Start,
     Stop,
@@ -65,6 +66,8 @@ class Hands:
                 client.kill(self.id(name), signal)
             case Stop(name=name, grace=grace):
                 client.stop(self.id(name), grace)
+            case Restart(name=name, grace=grace):
+                client.restart(self.id(name), grace)
             case Rename(name=name, to=to):
                 client.rename(self.id(name), to)
                 self._ids[to] = self._ids.pop(name, name)

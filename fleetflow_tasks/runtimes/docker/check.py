@@ -60,6 +60,6 @@ def _problem(service: ResolvedService, field: str, text: str, fix: str, *, sever
         code=f"docker-{field.replace('_', '-')}",
         message=f"service `{service.name}`: runtime `docker` {text}",
         fix=fix,
-        place=service.places.get(field) or service.places.get(""),
+        place=service.place(field),
         severity=severity,
     )

@@ -7,6 +7,7 @@ later. Whether a failure may pass by itself is decided here and nowhere else.
 """
 
 import json
+import logging
 import os
 import queue
 import socket
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from fleetflow_tasks.errors import Problem, UnavailableError
+from fleetflow_tasks.runtimes.asked import asked
 from fleetflow_tasks.runtimes.base import DeployError
 from fleetflow_tasks.runtimes.docker.endpoints import Endpoint
 from fleetflow_tasks.runtimes.docker.stream import lines
@@ -29,9 +31,12 @@ TIMEOUT = 15.0
 SILENCE = 120.0  # seconds that a pull may say nothing; while it is under way the Engine speaks several times a second
 GRACE = 10  # seconds between TERM and KILL inside one stop call, Docker's own default
 CONNECTIONS = 32  # kept open; a worker has at most this many step threads
+NO_LOGIN = "e30="  # `{}`: an Engine asked to push wants to be told even that
 NOBODYS = "fleetflow.nobody"  # a label that nothing has
 OLDEST = (1, 41)  # Engine 20.10
 NEWEST = (1, 47)  # what this module was tried with; a newer Engine still speaks it
+
+log = logging.getLogger(__name__)
 
 _OK, _SWITCHED = 200, 101  # the second where both sides now speak as they like
 
@@ -211,12 +216,14 @@ class Client:
         self.endpoint = endpoint
         self._api = api
         self._timeout: float = api.timeout
-        if trace is not None:
 
-            def told(response: Any, *_: object, **__: object) -> None:
-                trace(response.request.method, response.request.path_url)
+        def told(response: Any, *_: object, **__: object) -> None:
+            method, path = response.request.method, response.request.path_url
+            asked(log, "docker", method, path, response.status_code, response.elapsed.total_seconds())
+            if trace is not None:
+                trace(method, path)
 
-            api.hooks["response"].append(told)
+        api.hooks["response"].append(told)
 
     @property
     def local(self) -> bool:
@@ -269,6 +276,15 @@ class Client:
     def volumes(self, labels: Mapping[str, str]) -> object:
         with _told("list volumes", looking=True):
             return self._api.volumes(filters=_by(labels))
+
+    def volume_sizes(self) -> object:
+        """All there are, with what each holds: the Engine counts, so it may take a while. Older ones count all there is."""
+        url = f"{self._api.base_url}/v{self._api.api_version}/system/df"
+        with _told("count what volumes hold", looking=True):
+            response = self._api.get(url, params={"type": "volume"}, timeout=self._timeout)
+            if response.status_code != _OK:
+                raise _refused("count what volumes hold", response.status_code, _message(response), response.headers)
+            return response.json()
 
     def volume(self, name: str) -> object | None:
         with _told(f"look at volume `{name}`", looking=True):
@@ -368,57 +384,94 @@ class Client:
 
     def pull(self, reference: str, platform: str, tick: Callable[[], None]) -> Iterator[object]:
         """Pull an image; yields the Engine's progress objects. *tick* is called every second, and may raise to stop."""
+        name, tag = parts(reference)
+        params = {"fromImage": name, "tag": tag, **({"platform": platform} if platform else {})}
+        doing = f"pull image `{reference}`"
+
+        def ask() -> Any:
+            login = self._login(reference)
+            headers = {"X-Registry-Auth": login} if login else {}
+            return self._asked("/images/create", params, headers=headers, silence=SILENCE)
+
+        return self._progress(doing, ask, tick)
+
+    def push(self, reference: str, tick: Callable[[], None]) -> Iterator[object]:
+        """As `pull`, the other way."""
+        name, tag = parts(reference)
+
+        def ask() -> Any:
+            headers = {"X-Registry-Auth": self._login(reference) or NO_LOGIN}
+            return self._asked(f"/images/{name}/push", {"tag": tag}, headers=headers, silence=SILENCE)
+
+        return self._progress(f"push image `{reference}`", ask, tick)
+
+    def build(self, context: Iterator[bytes], params: Mapping[str, str], tick: Callable[[], None]) -> Iterator[object]:
+        """Build an image of *context*, a tar; yields the Engine's progress objects.
+
+        What *context* raises comes out of it. There is no bound to a builder's silence but *tick*: compilers are quiet.
+        """
+        left = threading.Event()
+
+        def pieces() -> Iterator[bytes]:
+            for piece in context:
+                if left.is_set():  # ended in order, half a tar would be taken for a whole one
+                    raise ConnectionAbortedError
+                yield piece
+
+        def ask() -> Any:
+            headers = {"Content-Type": "application/x-tar"}
+            return self._asked("/build", params, headers=headers, silence=None, data=pieces())
+
+        try:
+            yield from self._progress("build the image", ask, tick)
+        finally:
+            left.set()
+
+    def _login(self, reference: str) -> str:
+        """What the registry of *reference* is told of us, as the SDK finds it; "" where nobody logged in."""
+        from docker import auth
+
+        registry, _ = auth.resolve_repository_name(reference.partition("@")[0])
+        header = auth.get_config_header(self._api, registry)
+        return header.decode() if header else ""
+
+    def _asked(
+        self,
+        path: str,
+        params: Mapping[str, str],
+        *,
+        headers: Mapping[str, str],
+        silence: float | None,
+        data: Iterator[bytes] | None = None,
+    ) -> Any:
+        """The request as the SDK sends it; its own generators cannot be closed half-way."""
+        return self._api.post(
+            f"{self._api.base_url}/v{self._api.api_version}{path}",
+            params=params,
+            headers=headers,
+            data=data,
+            stream=True,
+            timeout=(self._timeout, silence),
+        )
+
+    def _progress(self, doing: str, ask: Callable[[], Any], tick: Callable[[], None]) -> Iterator[object]:
+        """The objects of the answer to *ask*, as they come."""
         progress: queue.Queue[object] = queue.Queue()
         opened: queue.Queue[Any] = queue.Queue()
-        threading.Thread(target=self._pulled, args=(reference, platform, progress, opened), daemon=True).start()
+        threading.Thread(target=_told_to, args=(doing, ask, progress, opened), daemon=True).start()
         try:
             while True:
                 with suppress(queue.Empty):
                     line = progress.get(timeout=1.0)
                     if line is None:
                         return
-                    if isinstance(line, EngineError):
+                    if isinstance(line, Exception):
                         raise line
                     yield line
                 tick()
         finally:
-            with suppress(queue.Empty):  # an Engine that nobody listens to any more gives the pull up
+            with suppress(queue.Empty):  # an Engine that nobody listens to any more gives it up
                 Output(opened.get_nowait()).cancel()
-
-    def _pulled(
-        self, reference: str, platform: str, progress: "queue.Queue[object]", opened: "queue.Queue[Any]"
-    ) -> None:
-        """In a thread of its own: a registry may be silent for longer than a step may go without a checkpoint."""
-        doing = f"pull image `{reference}`"
-        try:
-            with _told(doing), self._pulling(reference, platform) as response:
-                opened.put(response)
-                if response.status_code != _OK:
-                    raise _refused(doing, response.status_code, _message(response), response.headers)
-                for line in response.iter_lines():
-                    told = json.loads(line) if line else {}
-                    if "error" in told:  # inside an answer that began with 200
-                        raise _refused(doing, 500, str(told["error"]), {})
-                    progress.put(told)
-        except EngineError as error:
-            progress.put(error)
-        else:
-            progress.put(None)
-
-    def _pulling(self, reference: str, platform: str) -> Any:
-        """The request as the SDK sends it; its own generator cannot be closed half-way."""
-        from docker import auth
-
-        registry, _ = auth.resolve_repository_name(reference.partition("@")[0])
-        header = auth.get_config_header(self._api, registry)
-        name, tag = parts(reference)
-        return self._api.post(
-            f"{self._api.base_url}/v{self._api.api_version}/images/create",
-            params={"fromImage": name, "tag": tag, **({"platform": platform} if platform else {})},
-            headers={"X-Registry-Auth": header} if header else {},
-            stream=True,
-            timeout=(self._timeout, SILENCE),
-        )
 
     def create_container(self, name: str, config: Mapping[str, object], platform: str) -> str:
         with _told(f"create container `{name}`"):
@@ -443,6 +496,10 @@ class Client:
     def stop(self, container: str, grace: int = GRACE) -> None:
         with _told("stop the container"):
             self._api.stop(container, timeout=grace)
+
+    def restart(self, container: str, grace: int = GRACE) -> None:
+        with _told("restart the container"):
+            self._api.restart(container, timeout=grace)
 
     def kill(self, container: str, signal: str) -> None:
         with _told(f"send {signal} to the container"):
@@ -490,6 +547,29 @@ class Client:
     def remove_volume(self, name: str) -> None:
         with _told(f"remove volume `{name}`"):
             _found(lambda: self._api.remove_volume(name))
+
+
+def _told_to(doing: str, ask: Callable[[], Any], progress: "queue.Queue[object]", opened: "queue.Queue[Any]") -> None:
+    """In a thread of its own: a registry may be silent for longer than a step may go without a checkpoint."""
+    try:
+        for told in _objects(doing, ask, opened):
+            progress.put(told)
+    except Exception as error:  # noqa: BLE001  (whatever it is belongs to who waits for the answer)
+        progress.put(error)
+    else:
+        progress.put(None)
+
+
+def _objects(doing: str, ask: Callable[[], Any], opened: "queue.Queue[Any]") -> Iterator[object]:
+    with _told(doing), ask() as response:
+        opened.put(response)
+        if response.status_code != _OK:
+            raise _refused(doing, response.status_code, _message(response), response.headers)
+        for line in response.iter_lines():
+            told = json.loads(line) if line else {}
+            if "error" in told:  # inside an answer that began with 200
+                raise _refused(doing, 500, str(told["error"]), {})
+            yield told
 
 
 def _by(labels: Mapping[str, str]) -> Mapping[str, list[str]]:

@@ -33,6 +33,7 @@ from fleetflow_tasks.runtimes.docker.observe import Container
 
 _ALIVE = {"running", "paused", "restarting"}
 _JUST_STARTED = ("Up Less than a second", "Up 1 second")  # the Engine's words
+_NO_BUILD = "build: no such image yet"
 _ONE_CALL = 10.0  # seconds that one stop call may wait; more is waited for outside of a call
 # Seconds between the withdrawal and the stop. A client that knew the address before may have knocked while the
 # container was off the network; the system knocks again after one second.
@@ -59,6 +60,13 @@ class Signal(Data, frozen=True, kw_only=True, tag="signal"):
 
 class Stop(Data, frozen=True, kw_only=True, tag="stop"):
     """grace: seconds between the stop signal and KILL."""
+
+    name: str
+    grace: int
+
+
+class Restart(Data, frozen=True, kw_only=True, tag="restart"):
+    """Stop and start in one call, so that whoever sends it may die over it. grace: as of a stop."""
 
     name: str
     grace: int
@@ -122,6 +130,7 @@ Operation = (
     | Start
     | Signal
     | Stop
+    | Restart
     | Rename
     | Remove
     | Policy
@@ -162,6 +171,8 @@ def said(operation: Operation) -> str:
             return f"send {signal} to {name}"
         case Stop(name=name, grace=grace):
             return f"stop {name} within {grace} s"
+        case Restart(name=name, grace=grace):
+            return f"restart {name} within {grace} s"
         case Rename(name=name, to=to):
             return f"rename {name} to {to}"
         case Remove(name=name):
@@ -192,7 +203,7 @@ def decide(
     """
     current, following, first, last = _settled(desired, containers)
     if current is None:
-        return _created(desired)
+        return _created(desired, image)
     cause = unfit(desired, image, current, run=run, network=network)
     if not cause:
         decision = _kept(desired, current, following)
@@ -217,6 +228,35 @@ def prepared(
     if following is None:
         return (create,)
     return () if following.state in _ALIVE else (Remove(name=following.name), create)
+
+
+def restarted(
+    desired: Definition,
+    image: str,
+    containers: Sequence[Container],
+    *,
+    run: str,
+    network: str = "",
+    again: bool = False,
+) -> Decision:
+    """What starts a service anew with the content that it has: beside the old one where that can be, else in place.
+
+    What is made beside it is made from the text, so only where that says what runs. And not where the old one keeps
+    something in an anonymous volume, for that would go with it. run: whose mark tells that it was done already.
+    again: an earlier attempt may have stopped it.
+    """
+    current, following, first, last = _settled(desired, containers)
+    if current is None or desired.job or not (current.state in _ALIVE or (again and current.state == "exited")):
+        return Decision(change=Change(kind="none", cause="not running"))
+    if current.mark.run == run:
+        decision = Decision(change=Change(kind="none"), forward=(AwaitReady(name=current.name),))
+    elif why := _alone(desired, image, current, network):
+        decision = _again(desired, current, following, why)
+    else:
+        ready = following is not None and following.mark.run == run
+        cause = "the old one served until the new one was ready"
+        decision = _replaced(desired, current, following, cause, usable=ready)
+    return _tidied(decision, first, last)
 
 
 def removed(containers: Collection[Container]) -> tuple[Operation, ...]:
@@ -267,6 +307,8 @@ def unfit(desired: Definition, image: str, container: Container, *, run: str = "
 def _changed(desired: Definition, image: str, container: Container) -> str:
     if not container.mark.hash:
         return "made by another tool, now adopted"
+    if desired.build and not image:
+        return "build: the context changed" if container.build not in {"", desired.build} else _NO_BUILD
     if container.reference != desired.image:
         return f"image changed: {short(container.reference)} -> {short(desired.image)}"
     if container.image != image:
@@ -306,10 +348,11 @@ def _tidied(decision: Decision, first: tuple[Operation, ...], last: tuple[Operat
     return msgspec.structs.replace(decision, change=change, forward=(*first, *decision.forward, *last))
 
 
-def _created(desired: Definition) -> Decision:
+def _created(desired: Definition, image: str) -> Decision:
     name = desired.name
+    cause = "not there" if image or not desired.build else f"not there, {_NO_BUILD}"
     return Decision(
-        change=Change(kind="run" if desired.job else "create", cause="not there"),
+        change=Change(kind="run" if desired.job else "create", cause=cause),
         forward=(Create(name=name), Start(name=name), AwaitReady(name=name)),
     )
 
@@ -356,6 +399,31 @@ def _kept(desired: Definition, current: Container, following: Container | None) 
         case _:
             cause = "unhealthy" if current.state == "running" else f"it is {current.state}"
             return kept("start", cause, *_stopped(current), *limit, *restored, Start(name=name), awaited)
+
+
+def _alone(desired: Definition, image: str, current: Container, network: str) -> str:
+    """Why no other one can run beside *current* for a restart; "" where one can."""
+    if unfit(desired, image, current, network=network):
+        return "what runs is not what the text says, as far as that is known here"
+    if any(mount.anonymous for mount in current.mounts):
+        return "it keeps data in an anonymous volume"
+    return _shared(desired, current)
+
+
+def _again(desired: Definition, current: Container, following: Container | None, why: str) -> Decision:
+    """The same container, stopped and started: nothing in it is lost."""
+    name = current.name
+    tidy: tuple[Operation, ...] = ()
+    if following is not None:
+        tidy = (*(_introduced(desired, name) if _ran(following) else ()), *removed([following]))
+    policy = (Policy(name=name, policy=current.restart),) if following is not None and current.restart != "no" else ()
+    *slowly, stop = _stopped(current) or (Stop(name=name, grace=0),)
+    assert isinstance(stop, Stop)  # noqa: S101  (the last of what stops one)
+    anew = Restart(name=name, grace=stop.grace) if current.state in _ALIVE else Start(name=name)
+    return Decision(
+        change=Change(kind="start", cause=f"in place: {why}", downtime="until it is ready again"),
+        forward=(*tidy, *policy, *slowly, anew, AwaitReady(name=name)),
+    )
 
 
 def _limited(desired: Definition, current: Container) -> tuple[Operation, ...]:

@@ -33,6 +33,7 @@ SIGNAL = DOTTED + "signal"  # what stops it, where that is not TERM
 RESTART = DOTTED + "restart"  # its restart policy, which is off while it is being replaced
 APART = DOTTED + "apart"  # "yes" where it was made without its alias, to be introduced when it is ready
 ADDRESSES = DOTTED + "addresses"  # on a network: the half of its subnet from which we give addresses
+BUILD = DOTTED + "build"  # on an image, and so on its containers: the hash of the files that it was made of
 SECRETS = DOTTED + "secrets"  # names of the variables that nobody may be shown
 OURS = (DOTTED, "com.docker.compose.")  # what no user writes
 COMPOSE = "com.docker.compose."  # Docker Desktop, OrbStack and `docker compose ls` group by these
@@ -51,6 +52,7 @@ class Definition(Data, frozen=True, kw_only=True):
     choose: container ports ("8080/tcp") whose host port the runtime chooses, and at which address.
     volumes: names of the named volumes. binds: host paths.
     writable: what two containers must not write at once: its read-write volumes, by name or path.
+    build: the hash of what the image is built of; "" where it is taken as it is.
     """
 
     service: ServiceName
@@ -75,11 +77,13 @@ class Definition(Data, frozen=True, kw_only=True):
     signal: str = ""
     platform: str = ""
     pull: str = "missing"
+    build: str = ""
 
     @property
     def asks(self) -> bool:
-        """Whether the registry is asked each time; not for a digest or an id, which can only ever mean one image."""
-        return self.pull == "always" and "sha256:" not in self.image
+        """Whether the registry is asked each time; not for a digest, an id or a content's hash, which can only ever mean
+        one image."""
+        return self.pull == "always" and "sha256:" not in self.image and not self.build
 
 
 def definition(plan: Plan, service: ResolvedService, *, masked: bool = False) -> Definition:
@@ -111,6 +115,7 @@ def definition(plan: Plan, service: ResolvedService, *, masked: bool = False) ->
         signal=options.stop_signal,
         platform=options.platform,
         pull=service.pull,
+        build=service.build.hash if service.build is not None else "",
     )
 
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import msgspec
 
 from fleetflow_tasks.config.model import Data
+from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.image import is_id
 from fleetflow_tasks.plan.model import ResolvedService
 from fleetflow_tasks.runtimes.base import Attempt, DeployError
@@ -20,14 +21,16 @@ from fleetflow_tasks.runtimes.docker.client import Client, EngineError
 from fleetflow_tasks.runtimes.docker.desired import Definition
 
 AT_ONCE = 4
+_NOT_FOUND = 404
 _MB = 1_000_000  # as registries and `docker pull` count
 
 
 class Found(Data, frozen=True, kw_only=True):
-    """id: of the image. pulled: bytes that came, None where nothing was asked for."""
+    """id: of the image. pulled: bytes that came, None where nothing was asked for. built: just now."""
 
     id: str
     pulled: int | None = None
+    built: bool = False
 
 
 class _Detail(msgspec.Struct):
@@ -65,6 +68,14 @@ class Images:
         digest = published.descriptor.digest
         return image is not None and any(known.endswith("@" + digest) for known in image.digests)
 
+    def is_published(self, reference: str) -> bool | None:
+        """Whether its registry has it; None where that does not say."""
+        try:
+            self._client.published(reference)
+        except EngineError as error:
+            return False if error.status == _NOT_FOUND else None
+        return True
+
     def present(self, service: ResolvedService, desired: Definition, attempt: Attempt, *, ask: bool) -> Found:
         """The image, pulled where it is not here, or where *ask* and the pull policy want it asked for again."""
         again = ask and desired.asks
@@ -76,46 +87,57 @@ class Images:
             raise DeployError(explain.image_elsewhere(service))
         if desired.pull == "never":
             raise DeployError(explain.image_never(service))
-        with self._turn(desired.image, attempt):
+        with self.turn(desired.image, attempt):
             here = "" if again else self.local(desired.image)
             if here:  # somebody else's pull brought it while we waited
                 return Found(id=here)
-            amount = self._pull(service, desired, attempt)
+            try:
+                amount = self.pulled(desired.image, desired.platform, attempt)
+            except EngineError as error:
+                raise explained(error, explain.image_missing(service, error.answer)) from error
         return Found(id=self.local(desired.image), pulled=amount)
 
-    def _pull(self, service: ResolvedService, desired: Definition, attempt: Attempt) -> int:
+    def pulled(self, reference: str, platform: str, attempt: Attempt) -> int:
+        """Pull it; the bytes that came. Raises EngineError."""
         layers: dict[str, _Detail] = {}
-        attempt.report(f"pulling {desired.image}")
-        try:
-            for raw in self._client.pull(desired.image, desired.platform, attempt.checkpoint):
-                line = msgspec.convert(raw, _Line)
-                if line.status == "Downloading" and line.progress_detail is not None:
-                    layers[line.id] = line.progress_detail
-                    current, total = _sums(layers)
-                    attempt.report(f"pulling {current / _MB:.0f} of {total / _MB:.0f} MB", current, total)
-        except EngineError as error:
-            if error.status == 0:
-                raise
-            problem = explain.image_missing(service, error.answer)
-            raise DeployError(problem, transient=error.transient, retry_after=error.retry_after) from error
+        attempt.report(f"pulling {reference}")
+        for raw in self._client.pull(reference, platform, attempt.checkpoint):
+            line = msgspec.convert(raw, _Line)
+            if line.status == "Downloading" and line.progress_detail is not None:
+                layers[line.id] = line.progress_detail
+                current, total = _sums(layers)
+                attempt.report(f"pulling {current / _MB:.0f} of {total / _MB:.0f} MB", current, total)
         return _sums(layers)[1]
 
     @contextmanager
-    def _turn(self, reference: str, attempt: Attempt) -> Iterator[None]:
+    def turn(self, reference: str, attempt: Attempt) -> Iterator[None]:
+        """Room for one who fetches or builds *reference*, alone."""
         with self._known:
             one = self._one.setdefault(reference, threading.Lock())
-        attempt.report(f"waiting for the pull of {reference}")
-        while not one.acquire(timeout=0.5):
-            attempt.checkpoint()
+        _acquired(one, attempt, f"waiting for somebody else's {reference}")
         try:
-            while not self._room.acquire(timeout=0.5):
-                attempt.checkpoint()
+            _acquired(self._room, attempt, f"waiting: {AT_ONCE} images are pulled or built already")
             try:
                 yield
             finally:
                 self._room.release()
         finally:
             one.release()
+
+
+def explained(error: EngineError, problem: Problem) -> DeployError:
+    """*problem* in the place of *error*, where the Engine answered; it knows what may pass."""
+    if error.status == 0:
+        return error
+    return DeployError(problem, transient=error.transient, retry_after=error.retry_after)
+
+
+def _acquired(lock: "threading.Lock | threading.BoundedSemaphore", attempt: Attempt, waiting: str) -> None:
+    if lock.acquire(blocking=False):
+        return
+    attempt.report(waiting)
+    while not lock.acquire(timeout=0.5):
+        attempt.checkpoint()
 
 
 class _Descriptor(msgspec.Struct):

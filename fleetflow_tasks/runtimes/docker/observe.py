@@ -7,15 +7,17 @@ instead of the reference). Only what it cannot tell is asked for singly, and onl
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Literal
 
 import msgspec
 
 from fleetflow_tasks.config.model import Data, ProjectName, ServiceName, StageName
+from fleetflow_tasks.runtimes.base import HeldVolume
 from fleetflow_tasks.runtimes.docker import wire
-from fleetflow_tasks.runtimes.docker.client import Client
-from fleetflow_tasks.runtimes.docker.desired import ADDRESSES, APART, GRACE, IMAGE, PORTS, RESTART, SIGNAL
+from fleetflow_tasks.runtimes.docker.client import Client, EngineError
+from fleetflow_tasks.runtimes.docker.desired import ADDRESSES, APART, BUILD, GRACE, IMAGE, PORTS, RESTART, SIGNAL
 from fleetflow_tasks.runtimes.docker.wire import ContainerState
 from fleetflow_tasks.runtimes.labels import Mark, read, selector
 
@@ -38,7 +40,7 @@ class Container(Data, frozen=True, kw_only=True):
     """One of ours, as the list shows it.
 
     reference: the image as the plan said. shown: the same, as long as the tag has not moved; else an id.
-    health: "" where nothing is checked. exit: None unless it ended.
+    build: the hash of what its image was built of. health: "" where nothing is checked. exit: None unless it ended.
     networks: name -> id, "" before the first start. address: the one that it was granted, and has again when it comes
     back to its network; "" where the Engine chose it. apart: made without its alias. chosen: host ports of ours, by `8080/tcp`.
     ports: host ports in use, `11000/tcp`, of a stopped one those that we chose.
@@ -52,6 +54,7 @@ class Container(Data, frozen=True, kw_only=True):
     reference: str = ""
     shown: str = ""
     image: str = ""
+    build: str = ""
     health: Health = ""
     exit: int | None = None
     networks: Mapping[str, str] = {}
@@ -177,6 +180,29 @@ def volumes(client: Client, project: ProjectName, stage: StageName) -> tuple[str
     return tuple(sorted(each.name for each in raw.volumes or ()))
 
 
+def held(client: Client, project: ProjectName, stage: StageName) -> tuple[HeldVolume, ...]:
+    """The same with what is known of their data."""
+    raw = msgspec.convert(client.volumes(selector(project, stage)), wire.Volumes)
+    sizes = {each.name: each.usage.size for each in _used(client) if each.usage is not None and each.usage.size >= 0}
+    found = (HeldVolume(name=v.name, size=sizes.get(v.name), created=_moment(v.created)) for v in raw.volumes or ())
+    return tuple(sorted(found, key=lambda each: each.name))
+
+
+def _used(client: Client) -> Sequence[wire.Volume]:
+    """With their sizes; nothing of an Engine that cannot tell, or needs too long to count."""
+    try:
+        return msgspec.convert(client.volume_sizes(), wire.Volumes).volumes or ()
+    except EngineError:
+        return ()
+
+
+def _moment(text: str) -> float | None:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return None
+
+
 def volume_mark(client: Client, name: str) -> tuple[bool, Mark | None]:
     """(whether there is a volume of this name, whose it is)."""
     found = client.volume(name)
@@ -187,6 +213,7 @@ class Image(Data, frozen=True, kw_only=True):
     """digests: `name@sha256:…` under which registries know it."""
 
     id: str
+    labels: Mapping[str, str] = {}
     digests: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
     platform: str = ""
@@ -197,8 +224,14 @@ def image(client: Client, reference: str) -> Image | None:
     if found is None:
         return None
     raw = msgspec.convert(found, wire.Image)
-    env = tuple(raw.config.env or ()) if raw.config else ()
-    return Image(id=raw.id, digests=tuple(raw.digests or ()), env=env, platform=f"{raw.os}/{raw.architecture}")
+    config = raw.config or wire.Config()
+    return Image(
+        id=raw.id,
+        labels=config.labels or {},
+        digests=tuple(raw.digests or ()),
+        env=tuple(config.env or ()),
+        platform=f"{raw.os}/{raw.architecture}",
+    )
 
 
 def published_ports(client: Client) -> frozenset[int]:
@@ -282,6 +315,7 @@ def _container(raw: "wire.Listed", mark: Mark) -> Container:
         reference=labels.get(IMAGE, ""),
         shown=raw.image,
         image=raw.image_id,
+        build=labels.get(BUILD, ""),
         health=_health(raw.status),
         exit=int(exit_code[1]) if exit_code else None,
         networks={name: end.network for name, end in (networks or {}).items()},

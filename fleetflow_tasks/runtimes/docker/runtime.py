@@ -22,8 +22,10 @@ from fleetflow_tasks.plan.model import Plan, ResolvedService, Step, StepId
 from fleetflow_tasks.runtimes.base import (
     PROTOCOL,
     Attempt,
+    Built,
     Change,
     DeployError,
+    HeldVolume,
     LogLine,
     LogOptions,
     Outcome,
@@ -34,11 +36,12 @@ from fleetflow_tasks.runtimes.base import (
 from fleetflow_tasks.runtimes.docker import check as checks
 from fleetflow_tasks.runtimes.docker import explain, interactive, observe
 from fleetflow_tasks.runtimes.docker.addresses import cut
+from fleetflow_tasks.runtimes.docker.builds import Builds
 from fleetflow_tasks.runtimes.docker.client import TIMEOUT, Client, EngineError, Trace, connect
-from fleetflow_tasks.runtimes.docker.decide import decide, newer, prepared, removed, superfluous, unstarted
+from fleetflow_tasks.runtimes.docker.decide import decide, newer, prepared, removed, restarted, superfluous, unstarted
 from fleetflow_tasks.runtimes.docker.desired import ADDRESSES, COMPOSE, Definition, definition, rendered
 from fleetflow_tasks.runtimes.docker.differences import differences
-from fleetflow_tasks.runtimes.docker.endpoints import endpoints
+from fleetflow_tasks.runtimes.docker.endpoints import Endpoint, endpoints
 from fleetflow_tasks.runtimes.docker.hosts import made_binds
 from fleetflow_tasks.runtimes.docker.identity import Identity
 from fleetflow_tasks.runtimes.docker.images import Found, Images
@@ -60,8 +63,21 @@ class Engine:
     def __init__(self, client: Client) -> None:
         self.client = client
         self.images = Images(client)
+        self.builds = Builds(client, self.images)
         self.identity = Identity(client)
         self.choosing = threading.Lock()
+
+    def local(self, desired: Definition) -> str:
+        """The id of the image that the plan means; "" where it is not here."""
+        return self.builds.local(desired) if desired.build else self.images.local(desired.image)
+
+    def present(
+        self, plan: Plan, service: ResolvedService, desired: Definition, attempt: Attempt, *, ask: bool
+    ) -> Found:
+        """The image, brought here where it is not. ask: even so, where the pull policy wants it asked for again."""
+        if desired.build:
+            return self.builds.present(plan, service, desired, attempt)
+        return self.images.present(service, desired, attempt, ask=ask)
 
     def close(self) -> None:
         self.identity.close()
@@ -82,6 +98,13 @@ class DockerRuntime:
         self._connecting = threading.Lock()
 
     # --- before a run
+
+    def place(self, plan: Plan) -> str:
+        try:
+            found = self._endpoints(plan)
+        except UnavailableError:
+            found = ()
+        return f"docker at {found[0].url}" if found else "docker"
 
     def check(self, plan: Plan) -> Sequence[Problem]:
         return tuple(checks.check(plan))
@@ -121,7 +144,7 @@ class DockerRuntime:
 
     def _decided(self, engine: Engine, desired: Definition, containers: Sequence[Container]) -> Change:
         """From the list alone, where it tells enough."""
-        image = _shown(desired, containers) or (engine.images.local(desired.image) if containers else "")
+        image = _shown(desired, containers) or (engine.local(desired) if containers or desired.build else "")
         seen = _with_limits(engine.client, desired, containers)
         return decide(desired, image, seen, network=_network(engine.client, desired, seen)).change
 
@@ -153,7 +176,7 @@ class DockerRuntime:
             desired = definition(plan, service)
             look = partial(self._looked, engine, plan, service.name, attempt)
             containers = look()
-            image = _shown(desired, containers) or engine.images.present(service, desired, attempt, ask=False).id
+            image = _shown(desired, containers) or engine.present(plan, service, desired, attempt, ask=False).id
             work = Work(engine.client, plan, service, desired, image, attempt, look=look, choosing=engine.choosing)
             for _ in range(work.TRIES):
                 seen = _with_limits(engine.client, desired, containers)
@@ -161,6 +184,24 @@ class DockerRuntime:
                 outcome = work.deployed(decide(desired, image, seen, run=attempt.run, network=network), seen)
                 if outcome is not None:
                     return outcome
+                containers = look()
+            raise DeployError(work.gave_up())
+
+    def restart(self, plan: Plan, step: Step, attempt: Attempt) -> Outcome:
+        with _deploying():
+            engine, service = self._engine(plan), plan.service_of(step)
+            look = partial(self._looked, engine, plan, service.name, attempt)
+            containers = look()
+            desired = _as_it_runs(plan, service, containers)
+            image = _shown(desired, containers) or engine.local(desired)
+            work = Work(engine.client, plan, service, desired, image, attempt, look=look, choosing=engine.choosing)
+            for _ in range(work.TRIES):
+                network = _network(engine.client, desired, containers)
+                decision = restarted(
+                    desired, image, containers, run=attempt.run, network=network, again=attempt.number > 1
+                )
+                if (outcome := work.deployed(decision, containers)) is not None:
+                    return _restarted(outcome, decision.change)
                 containers = look()
             raise DeployError(work.gave_up())
 
@@ -219,8 +260,9 @@ class DockerRuntime:
         look = partial(self._looked, engine, plan, service.name, attempt)
         containers = look()
         shown = "" if desired.asks else _shown(desired, containers)
-        found = Found(id=shown) if shown else engine.images.present(service, desired, attempt, ask=True)
-        pulled = [] if found.pulled is None else [f"pulled {found.pulled / 1_000_000:.0f} MB"]
+        found = Found(id=shown) if shown else engine.present(plan, service, desired, attempt, ask=True)
+        pulled = ["built"] if found.built else []
+        pulled += [] if found.pulled is None else [f"pulled {found.pulled / 1_000_000:.0f} MB"]
         work = Work(engine.client, plan, service, desired, found.id, attempt, look=look, choosing=engine.choosing)
         operations = prepared(
             desired, found.id, containers, run=attempt.run, network=_network(engine.client, desired, containers)
@@ -277,12 +319,30 @@ class DockerRuntime:
             }
             return told(engine.client, plan, _services(plan), containers, drifted)
 
+    def volumes(self, plan: Plan) -> Sequence[HeldVolume]:
+        with _unavailable():
+            return observe.held(self._engine(plan).client, plan.project, plan.stage)
+
     def logs(self, plan: Plan, services: Sequence[ServiceName], options: LogOptions) -> Iterator[LogLine]:
         if options.previous:
             raise UnavailableError(explain.no_previous())
         with _unavailable():
             client = self._engine(plan).client
             yield from lines(client, plan.project, plan.stage, services, options)
+
+    def build(self, plan: Plan, service: ResolvedService, attempt: Attempt, *, cache: bool = True) -> Built:
+        builds, desired = self._engine(plan).builds, definition(plan, service)
+        found = (builds.present if cache else builds.anew)(plan, service, desired, attempt)
+        return Built(image=found.id, anew=found.built)
+
+    def push(self, plan: Plan, service: ResolvedService, attempt: Attempt) -> str:
+        return self._engine(plan).builds.push(service, attempt)
+
+    def is_pushed(self, plan: Plan, service: ResolvedService) -> bool | None:
+        try:
+            return self._engine(plan).images.is_published(service.image)
+        except UnavailableError:
+            return None
 
     def execute(
         self, plan: Plan, service: ServiceName, command: Sequence[str], terminal: Terminal, *, instance: str = ""
@@ -312,10 +372,13 @@ class DockerRuntime:
         option = plan.options.get(NAME, {}).get("docker_host", "")
         with self._connecting:
             if option not in self._engines:
-                home = Path(self._environ.get("HOME") or Path.home())
-                found = endpoints(option, self._environ, home)
+                found = self._endpoints(plan)
                 self._engines[option] = Engine(connect(found, self._trace, timeout=self._timeout))
             return self._engines[option]
+
+    def _endpoints(self, plan: Plan) -> tuple[Endpoint, ...]:
+        home = Path(self._environ.get("HOME") or Path.home())
+        return endpoints(plan.options.get(NAME, {}).get("docker_host", ""), self._environ, home)
 
 
 def _services(plan: Plan) -> list[ResolvedService]:
@@ -332,7 +395,17 @@ def _of(containers: Sequence[Container], service: ServiceName) -> tuple[Containe
 
 def _shown(desired: Definition, containers: Sequence[Container]) -> str:
     """The id behind the desired reference, where a container's own line of the list tells it; else ""."""
-    return next((c.image for c in containers if c.reference == desired.image == c.shown), "")
+    built = (c for c in containers if not desired.build or c.build == desired.build)
+    return next((c.image for c in built if c.reference == desired.image == c.shown), "")
+
+
+def _as_it_runs(plan: Plan, service: ResolvedService, containers: Sequence[Container]) -> Definition:
+    """With the image that runs, where nobody has read the files that it is built of, as nobody wants another one."""
+    desired = definition(plan, service)
+    if service.build is None or desired.build or not containers:
+        return desired
+    current = next((each for each in containers if each.name == desired.name), containers[0])
+    return msgspec.structs.replace(desired, image=current.reference, build=current.build)
 
 
 def _with_limits(client: Client, desired: Definition, containers: Sequence[Container]) -> tuple[Container, ...]:
@@ -411,6 +484,11 @@ def _cleared(client: Client, containers: Sequence[Container], mutating: Mutating
         mutating.attempt.report(f"stopping {container.name}")
         carried(client, removed([container]), [container], mutating)
     return Outcome(changed=bool(containers), text=text if containers else "nothing to remove")
+
+
+def _restarted(outcome: Outcome, change: Change) -> Outcome:
+    text = f"restarted, {change.cause}" if outcome.changed else change.cause or "restarted already"
+    return msgspec.structs.replace(outcome, text=text)
 
 
 def _removed_unstarted(client: Client, container: Container) -> bool:

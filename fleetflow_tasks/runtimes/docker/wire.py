@@ -94,6 +94,7 @@ class Host(Raw):
 
 class Config(Raw):
     env: list[str] | None = None
+    labels: dict[str, str] | None = None
 
 
 class Inspected(Raw):
@@ -120,9 +121,17 @@ class Network(Raw):
     pools: Pools = msgspec.field(name="IPAM", default_factory=Pools)
 
 
+class Usage(Raw):
+    """size: bytes, -1 where nobody knows."""
+
+    size: int = -1
+
+
 class Volume(Raw):
     name: str
     labels: dict[str, str] | None = None
+    created: str = msgspec.field(name="CreatedAt", default="")
+    usage: Usage | None = msgspec.field(name="UsageData", default=None)
 
 
 class Volumes(Raw):

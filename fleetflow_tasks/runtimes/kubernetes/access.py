@@ -53,6 +53,17 @@ def access(environ: Mapping[str, str], context: str = "", *, account: Path = ACC
     return target, Wallet(issuer)
 
 
+def named(environ: Mapping[str, str], context: str = "") -> str:
+    """Which cluster is meant, in words and from what lies here: `context gke_stg`. Raises nothing."""
+    try:
+        known = kubeconfig.read([file for file in files(environ) if os.path.lexists(file)])
+    except (UnavailableError, ImportError):
+        known = kubeconfig.read(())
+    if name := context or known.current:
+        return f"context {name}"
+    return "the cluster that this runs in" if environ.get("KUBERNETES_SERVICE_HOST") else "no context"
+
+
 def files(environ: Mapping[str, str]) -> tuple[Path, ...]:
     """Where a kubeconfig may be; some may not be there, as kubectl allows."""
     listed = [name for name in environ.get("KUBECONFIG", "").split(os.pathsep) if name]

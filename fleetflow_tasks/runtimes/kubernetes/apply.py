@@ -23,12 +23,25 @@ from msgspec.structs import replace
 from fleetflow_tasks.runtimes.base import Attempt, DeployError, StaleError
 from fleetflow_tasks.runtimes.kubernetes.before import GENERATION, Before, noted, replaced
 from fleetflow_tasks.runtimes.kubernetes.client import MANAGER, Client, KubernetesError
-from fleetflow_tasks.runtimes.kubernetes.decide import Claim, Delete, Grow, Make, Operation, Write, name, newer, unfit
+from fleetflow_tasks.runtimes.kubernetes.decide import (
+    Claim,
+    Delete,
+    Grow,
+    Make,
+    Operation,
+    Renew,
+    Write,
+    name,
+    newer,
+    renewed,
+    renewing,
+    unfit,
+)
 from fleetflow_tasks.runtimes.kubernetes.desired import stamped
 from fleetflow_tasks.runtimes.kubernetes.kinds import CLAIM, HPA, POD, STATEFUL_SET, WORKLOADS, named
 from fleetflow_tasks.runtimes.kubernetes.managed import owners
 from fleetflow_tasks.runtimes.kubernetes.manifests import Json
-from fleetflow_tasks.runtimes.kubernetes.objects import at, items, mapping
+from fleetflow_tasks.runtimes.kubernetes.objects import RENEWER, at, items, mapping
 from fleetflow_tasks.runtimes.kubernetes.observe import NAMED_BY_CONTENT, Key, Snapshot, going, key, mark
 from fleetflow_tasks.runtimes.kubernetes.words import busy, foreign, stale
 from fleetflow_tasks.runtimes.labels import Mark
@@ -99,6 +112,9 @@ class Hands:
                 self.removed(found, alone=alone)
                 if found["kind"] in _WAITED:
                     self._gone(found)
+            case Renew(found=found, word=word):
+                self._attempt.report(f"renewing the pods of {name(found)}")
+                self._again(found, lambda live: self._renewed(live, word))
 
     def removed(self, found: Json, *, alone: bool = False) -> bool:
         """Whether it was there, and not another one of its name. What hangs on it may take longer to go."""
@@ -288,6 +304,16 @@ class Hands:
         return all(
             (at(each, "spec", "scaleTargetRef", "kind"), at(each, "spec", "scaleTargetRef", "name")) != target
             for each in scalers
+        )
+
+    def _renewed(self, live: Json, word: str) -> Json:
+        """Under a name of its own, as nothing else is ours by it: what the text says of the object stays ours by the other,
+        and the next deployment, which does not know this, does not take it away."""
+        if renewed(live) == word:
+            return live
+        kind, version = named(live["kind"]), _version(live)
+        return self._client.apply(
+            kind, self._namespace, renewing(live, word), force=True, version=version, manager=RENEWER
         )
 
     def _grown(self, claim: str, size: str) -> None:

@@ -7,7 +7,7 @@ from typing import TypeVar
 from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.model import Plan, ResolvedService
 from fleetflow_tasks.runtimes.kubernetes import storage
-from fleetflow_tasks.runtimes.kubernetes.complaints import place, warned, wrong
+from fleetflow_tasks.runtimes.kubernetes.complaints import warned, wrong
 from fleetflow_tasks.runtimes.kubernetes.desired import desired
 from fleetflow_tasks.runtimes.kubernetes.kinds import CLAIM
 from fleetflow_tasks.runtimes.kubernetes.manifests import Source
@@ -32,7 +32,7 @@ def _conflicts(what: str, wanted: Iterable[tuple[T, Claim]], fix: str) -> Iterat
         other = first.setdefault(thing, service)
         if other is not service:
             columns = max(len(other.name), len(service.name))
-            where = [(each.name, place(each, field)) for each in (other, service)]
+            where = [(each.name, each.place(field)) for each in (other, service)]
             yield Problem(
                 code=f"kubernetes-{what.replace(' ', '-')}-conflict",
                 message=f"services `{other.name}` and `{service.name}`: runtime `kubernetes` has one {what} `{thing}`",
@@ -44,7 +44,7 @@ def _conflicts(what: str, wanted: Iterable[tuple[T, Claim]], fix: str) -> Iterat
 def _node_ports(sources: Iterable[Source]) -> Iterator[tuple[int, Claim]]:
     for each in sources:
         if each.options.node_port is not None:
-            yield each.options.node_port, (each.service, "options")
+            yield each.options.node_port, (each.service, "options.node_port")
 
 
 def _addresses(sources: Iterable[Source]) -> Iterator[tuple[str, Claim]]:
@@ -67,7 +67,7 @@ def _shared(name: str, mounting: list[Source]) -> Iterator[Problem]:
         said = {_said(each.options, field): each for each in mounting if _said(each.options, field)}
         if len(said) > 1:
             text = f"can give volume `{name}` only one `{field}`, not {' and '.join(f'`{value}`' for value in said)}"
-            yield wrong(list(said.values())[1].service, "options", text, f"say the same in {services}")
+            yield wrong(list(said.values())[1].service, f"options.{field}", text, f"say the same in {services}")
     if storage.access_mode(mounting) in (storage.ONE_NODE, storage.ONE_POD):
         text = f"mounts volume `{name}` in {services}: they share one claim, so all their pods must run on one node"
         fix = (

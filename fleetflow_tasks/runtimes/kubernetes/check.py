@@ -198,11 +198,11 @@ def _node_port(made_from: Source) -> Iterator[Problem]:
     service, options = made_from.service, made_from.options
     if options.service_type not in OUTSIDE:
         text = f"opens `node_port` {options.node_port} only for another type of service than {options.service_type}"
-        yield wrong(service, "options", text, 'say `service_type "NodePort"`')
+        yield wrong(service, "options.node_port", text, 'say `service_type "NodePort"`')
     elif len(routes(made_from)) != 1:
         text = f"cannot tell which of its {len(routes(made_from))} ports `node_port` {options.node_port} is for"
         fix = "leave it out: the cluster chooses, or let the service have one port, the same on host and container"
-        yield wrong(service, "options", text, fix)
+        yield wrong(service, "options.node_port", text, fix)
 
 
 def _ingress(made_from: Source) -> Iterator[Problem]:

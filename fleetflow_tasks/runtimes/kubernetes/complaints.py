@@ -3,7 +3,7 @@
 
 from typing import Literal
 
-from fleetflow_tasks.errors import Place, Problem
+from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.model import ResolvedService
 
 Severity = Literal["error", "warning", "note"]
@@ -25,19 +25,12 @@ def note(service: ResolvedService, field: str, text: str, fix: str) -> Problem:
     return _problem(service, field, text, fix, "note")
 
 
-def place(service: ResolvedService, field: str) -> Place | None:
-    """Of an element, else of its list, else of the service. A field of the block is found at the block."""
-    named = "options.kubernetes" if field == "options" else field
-    places = service.places
-    return places.get(named) or places.get(named.partition(".")[0]) or places.get("")
-
-
 def _problem(service: ResolvedService, field: str, text: str, fix: str, severity: Severity) -> Problem:
     feature = field.partition(".")[0].replace("_", "-") or "service"
     return Problem(
         code=f"kubernetes-{feature}",
         message=f"service `{service.name}`: runtime `kubernetes` {text}",
         fix=fix,
-        place=place(service, field),
+        place=service.place(field),
         severity=severity,
     )

@@ -42,7 +42,7 @@ from fleetflow_tasks.runtimes.kubernetes.kinds import (
     SERVICE,
     STATEFUL_SET,
 )
-from fleetflow_tasks.runtimes.kubernetes.manifests import HASH, TEMPLATE, Json
+from fleetflow_tasks.runtimes.kubernetes.manifests import HASH, RESTARTED, TEMPLATE, Json
 from fleetflow_tasks.runtimes.kubernetes.objects import at, holds, items, mapping, number, text
 from fleetflow_tasks.runtimes.kubernetes.observe import NAMED_BY_CONTENT, Key, Objects, digest, going, key, mark
 from fleetflow_tasks.runtimes.labels import SLASHED
@@ -89,7 +89,14 @@ class Delete(Data, frozen=True, kw_only=True, tag="delete"):
     alone: bool = False
 
 
-Operation = Make | Write | Claim | Grow | Delete
+class Renew(Data, frozen=True, kw_only=True, tag="renew"):
+    """Have its pods made anew, of the same content. word: what tells this time from others; "" takes it back."""
+
+    found: Json
+    word: str
+
+
+Operation = Make | Write | Claim | Grow | Delete | Renew
 
 
 class Decision(Data, frozen=True, kw_only=True):
@@ -122,8 +129,10 @@ def said(operation: Operation) -> str:
             return f"claim {name(manifest)}"
         case Grow(claim=claim, size=size):
             return f"grow claim {claim} to {size}"
-        case Delete(found=found, alone=alone):  # pragma: no branch  (the last there is)
+        case Delete(found=found, alone=alone):
             return f"delete {name(found)}" + (", not its pods" if alone else "")
+        case Renew(found=found):  # pragma: no branch  (the last there is)
+            return f"renew the pods of {name(found)}"
 
 
 def name(found: Json) -> str:
@@ -212,6 +221,29 @@ def template_of(workload: Json) -> Json:
 def template_label(workload: Json) -> str:
     """Which version of the pod template it has; "" where that is none of ours."""
     return text(template_of(workload), "metadata", "labels", TEMPLATE)
+
+
+def serving(live: Iterable[Json]) -> Json | None:
+    """Of a service's objects the workload whose pods serve; None where none is to run any. Of two the newer one's."""
+    there = [each for each in live if each["kind"] in _BESIDE and not going(each)]
+    wanted = [each for each in there if number(each, "spec", "replicas", absent=1)]
+    return max(wanted, key=lambda each: mark(each).generation, default=None)
+
+
+def renewed(workload: Json) -> str:
+    """By which restart its pods were last made anew; "" where none was."""
+    return text(template_of(workload), "metadata", "annotations", RESTARTED)
+
+
+def renewing(workload: Json, word: str) -> Json:
+    """What is to be said of *workload* for its pods to be made anew; with "" that nothing is."""
+    said = {"spec": {"template": {"metadata": {"annotations": {RESTARTED: word}}}}} if word else {}
+    return {
+        "apiVersion": workload["apiVersion"],
+        "kind": workload["kind"],
+        "metadata": {"name": workload["metadata"]["name"]},
+        **said,
+    }
 
 
 def newer(live: Iterable[Json], generation: int) -> Json | None:

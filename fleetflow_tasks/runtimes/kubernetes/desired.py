@@ -36,6 +36,7 @@ from fleetflow_tasks.runtimes.kubernetes.manifests import (
 )
 from fleetflow_tasks.runtimes.kubernetes.names import HASH as PREFIX
 from fleetflow_tasks.runtimes.kubernetes.names import JOB_HASH, RUN_HASH, digest, hashed
+from fleetflow_tasks.runtimes.kubernetes.objects import text
 from fleetflow_tasks.runtimes.kubernetes.settings import settings
 
 __all__ = ["HASH", "TEMPLATE", "Desired", "Json", "desired", "namespace", "rendered", "stamped"]
@@ -85,6 +86,12 @@ def desired(plan: Plan, service: ResolvedService, *, run: str = "") -> Desired:
         template=version,
         selector=selector(made_from),
     )
+
+
+def as_it_is(service: ServiceName, workload: Json) -> Desired:
+    """A service that is to be no other than its *workload* is now, whatever the text says: to wait for."""
+    template_ = text(workload, "spec", "template", "metadata", "labels", TEMPLATE)
+    return Desired(service=service, added=(), workload=workload, around=(), hash="", template=template_, selector={})
 
 
 def namespace(plan: Plan) -> Json:

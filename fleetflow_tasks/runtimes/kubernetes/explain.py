@@ -234,7 +234,7 @@ def _place(service: ResolvedService | None, path: str, field: str = "") -> Place
     if service is None:
         return None
     field = field or next((name for pattern, name in _FIELDS if re.search(pattern, path)), "")
-    return service.places.get(field) or service.places.get("")
+    return service.place(field)
 
 
 def _answer(said: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ Json = Mapping[str, Any]
 
 TEMPLATE = labels.SLASHED + "template"  # on pods: which version of the pod template they were made from
 HASH = labels.SLASHED + "hash"  # on objects: what they were made from
+RESTARTED = labels.SLASHED + "restarted"  # annotation of a pod template: the run that made its pods anew, as they are
 
 
 class Source(Data, frozen=True, kw_only=True):

@@ -11,6 +11,8 @@ from typing import Any
 Json = Mapping[str, Any]
 
 MANAGER = "fleetflow"  # as whom we apply
+RENEWER = f"{MANAGER}-restart"  # as whom we say that pods are to be made anew
+_OURS = frozenset({MANAGER, RENEWER})
 
 # What JSON is decoded to stands first: to ask an abstract class takes ten times as long, and waiting asks often.
 _MAPPING = (dict, Mapping)
@@ -81,7 +83,7 @@ def light(metadata: Json) -> dict[str, Any]:
     kept = [
         {name: entry[name] for name in ("manager", "operation", "time") if name in entry}
         for entry in items(metadata, "managedFields")
-        if at(entry, "manager") == MANAGER and not at(entry, "subresource")
+        if at(entry, "manager") in _OURS and not at(entry, "subresource")
     ]
     rest = {name: value for name, value in metadata.items() if name != "managedFields"}
     return {**rest, "managedFields": kept} if kept else rest
@@ -95,6 +97,6 @@ def written(tree: Json) -> datetime | None:
     times = (
         moment(entry, "time")
         for entry in items(tree, "metadata", "managedFields")
-        if at(entry, "manager") == MANAGER and not at(entry, "subresource")
+        if at(entry, "manager") in _OURS and not at(entry, "subresource")
     )
     return max((time for time in times if time is not None), default=born(tree))

@@ -32,7 +32,7 @@ def _names(made_from: Source) -> Iterator[Problem]:
     for field, found in keys:
         for key in found:
             if not names.is_key(key):
-                yield wrong(service, "options", f"takes no `{key}` in `{field}`", complaints.KEY_RULE)
+                yield wrong(service, f"options.{field}.{key}", f"takes no `{key}` in `{field}`", complaints.KEY_RULE)
     objects = (
         ("service_account", (options.service_account.name,)),
         ("image_pull_secrets", options.image_pull_secrets),
@@ -44,7 +44,8 @@ def _names(made_from: Source) -> Iterator[Problem]:
         for name in called:
             if name and not names.is_subdomain(name):
                 fix = names.fitting(name) or "a name of lower-case letters and digits"
-                yield wrong(service, "options", f"has no object called `{name}` for `{field}`", f"write `{fix}`")
+                text = f"has no object called `{name}` for `{field}`"
+                yield wrong(service, f"options.{field}", text, f"write `{fix}`")
 
 
 def _values(made_from: Source) -> Iterator[Problem]:
@@ -52,23 +53,24 @@ def _values(made_from: Source) -> Iterator[Problem]:
     for key, value in options.node_selector.items():
         if not names.is_label_value(value):
             text = f"takes no `node_selector` `{key}` with the value `{value}`"
-            yield wrong(service, "options", text, complaints.VALUE_RULE)
+            yield wrong(service, f"options.node_selector.{key}", text, complaints.VALUE_RULE)
     if options.max_surge and not _SURGE.fullmatch(options.max_surge):
         text = f"cannot have `{options.max_surge}` pods more during a rollout"
-        yield wrong(service, "options", text, 'write `max_surge 1` or `max_surge "25%"`')
+        yield wrong(service, "options.max_surge", text, 'write `max_surge 1` or `max_surge "25%"`')
     if options.node_port is not None and options.node_port not in _NODE_PORTS:
         text = f"opens `node_port` {options.node_port} only where the cluster's range was widened: it is 30000-32767"
-        yield warned(service, "options", text, "take one of 30000 to 32767, or leave `node_port` out")
+        yield warned(service, "options.node_port", text, "take one of 30000 to 32767, or leave `node_port` out")
     if options.service_account.annotations and not options.service_account.create:
         text = "writes annotations only on a service account that it makes itself"
-        yield wrong(service, "options", text, "say `service_account create=#true { … }`")
-    for toleration in options.tolerations:
+        yield wrong(service, "options.service_account", text, "say `service_account create=#true { … }`")
+    for index, toleration in enumerate(options.tolerations):
+        field = f"options.tolerations.{index}"
         if toleration.value and not toleration.key:
             text = f"cannot tolerate the value `{toleration.value}` of no taint"
-            yield wrong(service, "options", text, f'write `toleration "key" value="{toleration.value}"`')
+            yield wrong(service, field, text, f'write `toleration "key" value="{toleration.value}"`')
         if toleration.seconds is not None and toleration.effect != "NoExecute":
             text = 'counts `seconds` of a toleration only with `effect="NoExecute"`'
-            yield wrong(service, "options", text, "leave `seconds` out, or say that effect")
+            yield wrong(service, f"{field}.seconds", text, "leave `seconds` out, or say that effect")
 
 
 def _rights(made_from: Source) -> Iterator[Problem]:
@@ -81,9 +83,10 @@ def _rights(made_from: Source) -> Iterator[Problem]:
     )
     for what, said in asked if options.restricted else ():
         if said:
-            yield wrong(service, "options", f"cannot keep `restricted` and give `{what}`", "leave one of them out")
+            field = f"options.{what.partition(' ')[0]}"
+            yield wrong(service, field, f"cannot keep `restricted` and give `{what}`", "leave one of them out")
     if options.run_as_non_root and options.run_as_user == 0:
-        yield wrong(service, "options", "cannot run as user 0 and not as root", "leave one of them out")
+        yield wrong(service, "options.run_as_user", "cannot run as user 0 and not as root", "leave one of them out")
 
 
 def _stops(made_from: Source) -> Iterator[Problem]:
@@ -92,10 +95,10 @@ def _stops(made_from: Source) -> Iterator[Problem]:
         return
     if options.pre_stop:
         text = "waits before it stops as `pre_stop` says: `stop_delay` has no effect"
-        yield warned(service, "options", text, "leave one of them out")
+        yield warned(service, "options.stop_delay", text, "leave one of them out")
     elif oldest < SLEEPS:
         text = f"cannot wait before it stops on Kubernetes {oldest[0]}.{oldest[1]}, the stage's `version`"
-        yield wrong(service, "options", text, 'say `pre_stop "sleep" "3"`, where the image has that command')
+        yield wrong(service, "options.stop_delay", text, 'say `pre_stop "sleep" "3"`, where the image has that command')
 
 
 _RULES: tuple[Callable[[Source], Iterable[Problem]], ...] = (_names, _values, _rights, _stops)

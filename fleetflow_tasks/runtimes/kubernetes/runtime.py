@@ -22,6 +22,7 @@ from fleetflow_tasks.runtimes.base import (
     Change,
     DeployError,
     Finding,
+    HeldVolume,
     LogLine,
     LogOptions,
     Outcome,
@@ -29,8 +30,18 @@ from fleetflow_tasks.runtimes.base import (
     StaleError,
     Terminal,
 )
+from fleetflow_tasks.runtimes.kubernetes import (
+    access,
+    classes,
+    examine,
+    execute,
+    explain,
+    forward,
+    prune,
+    waiting,
+    words,
+)
 from fleetflow_tasks.runtimes.kubernetes import check as checks
-from fleetflow_tasks.runtimes.kubernetes import classes, examine, execute, explain, forward, prune, waiting, words
 from fleetflow_tasks.runtimes.kubernetes.apply import Gone, Hands, Told
 from fleetflow_tasks.runtimes.kubernetes.before import Past, past
 from fleetflow_tasks.runtimes.kubernetes.changes import changes
@@ -45,10 +56,11 @@ from fleetflow_tasks.runtimes.kubernetes.decide import (
     newer,
     prepared,
     removable,
+    serving,
     superfluous,
     without,
 )
-from fleetflow_tasks.runtimes.kubernetes.desired import Desired, desired, namespace, rendered, stamped
+from fleetflow_tasks.runtimes.kubernetes.desired import Desired, as_it_is, desired, namespace, rendered, stamped
 from fleetflow_tasks.runtimes.kubernetes.events import TELLING
 from fleetflow_tasks.runtimes.kubernetes.inway import in_way
 from fleetflow_tasks.runtimes.kubernetes.kinds import EVENT, NAMESPACE, POD, WORKLOADS, Kind, named
@@ -59,7 +71,7 @@ from fleetflow_tasks.runtimes.kubernetes.options import SCHEMA
 from fleetflow_tasks.runtimes.kubernetes.place import Clusters, Place
 from fleetflow_tasks.runtimes.kubernetes.settings import settings
 from fleetflow_tasks.runtimes.kubernetes.settled import is_settled
-from fleetflow_tasks.runtimes.kubernetes.status import told
+from fleetflow_tasks.runtimes.kubernetes.status import held, told
 from fleetflow_tasks.runtimes.kubernetes.work import Work
 
 NAME = RuntimeName("kubernetes")
@@ -74,10 +86,15 @@ class KubernetesRuntime:
 
     def __init__(self, environ: Mapping[str, str], *, trace: Trace | None = None, timeout: float = TIMEOUT) -> None:
         """environ: where a cluster may be named. trace: told of each request, for counting. timeout: of one call."""
+        self._environ = environ
         self._timeout = timeout
         self._clusters = Clusters(environ, trace, timeout)
 
     # --- before a run
+
+    def place(self, plan: Plan) -> str:
+        where = settings(plan)
+        return f"kubernetes, {access.named(self._environ, where.context)}, namespace {where.namespace}"
 
     def check(self, plan: Plan) -> Sequence[Problem]:
         return tuple(checks.check(plan))
@@ -108,23 +125,48 @@ class KubernetesRuntime:
             decision = self._decided(here, service, wanted, live, attempt)
             if decision.change.kind == "none" and is_settled(wanted, live, here.client.now()):
                 return Outcome(changed=False, text="unchanged", facts=_facts(here, wanted))
-            kinds = waiting.kinds(wanted) | _replaced(decision)
-            mine = labels(plan.project, plan.stage, service.name)
-            with here.cluster.watches.watched(here.namespace).use(kinds, mine, attempt.checkpoint) as seen:
-                written, before = dict(live), past(live, attempt.run)
-
-                def heard(answer: Json) -> None:
-                    written[key(answer)] = answer
-                    if named(answer["kind"]) in kinds:
-                        seen.told(named(answer["kind"]), answer)
-
-                def gone(found: Json) -> None:
-                    waiting.until_gone(found, seen, attempt)
-
-                hands = self._hands(here, attempt, known, gone=gone, told=heard, before=before)
-                old = before.workload
-                work = Work(here, service, wanted, attempt, hands=hands, seen=seen, written=written, old=old)
+            with self._working(here, service, wanted, known, attempt, also=_replaced(decision)) as work:
                 return work.deployed(decision)
+
+    def restart(self, plan: Plan, step: Step, attempt: Attempt) -> Outcome:
+        with _deploying(plan, step):
+            here, service = self._place(plan, attempt), plan.service_of(step)
+            known = here.known(attempt)
+            live = own(known, service.name)
+            _guard(live.values(), attempt)
+            found = serving(live.values())
+            if found is None:
+                return Outcome(changed=False, text="not running")
+            with self._working(here, service, as_it_is(service.name, found), known, attempt) as work:
+                return work.renewed(found)
+
+    @contextmanager
+    def _working(
+        self,
+        here: Place,
+        service: ResolvedService,
+        wanted: Desired,
+        known: Snapshot,
+        attempt: Attempt,
+        *,
+        also: frozenset[Kind] = frozenset(),
+    ) -> Iterator[Work]:
+        """also: kinds that are watched beside those that *wanted* needs."""
+        live, kinds = known.of(service.name), waiting.kinds(wanted) | also
+        mine = labels(here.plan.project, here.plan.stage, service.name)
+        with here.cluster.watches.watched(here.namespace).use(kinds, mine, attempt.checkpoint) as seen:
+            written, before = dict(live), past(live, attempt.run)
+
+            def heard(answer: Json) -> None:
+                written[key(answer)] = answer
+                if named(answer["kind"]) in kinds:
+                    seen.told(named(answer["kind"]), answer)
+
+            def gone(found: Json) -> None:
+                waiting.until_gone(found, seen, attempt)
+
+            hands = self._hands(here, attempt, known, gone=gone, told=heard, before=before)
+            yield Work(here, service, wanted, attempt, hands=hands, seen=seen, written=written, old=before.workload)
 
     def remove(self, plan: Plan, step: Step, attempt: Attempt) -> Outcome:
         with _deploying(plan, step):
@@ -301,6 +343,11 @@ class KubernetesRuntime:
             return False
         wanted = without(desired(here.plan, service), live.unseen)
         return decide(wanted, live.of(service.name)).change.kind != "none"
+
+    def volumes(self, plan: Plan) -> Sequence[HeldVolume]:
+        with _unavailable(plan):
+            here = self._place(plan)
+            return tuple(map(held, prune.claims(here.seen().all())))
 
     def logs(self, plan: Plan, services: Sequence[ServiceName], options: LogOptions) -> Iterator[LogLine]:
         with _unavailable(plan):

@@ -7,13 +7,14 @@ from datetime import datetime
 from fleetflow_tasks.config.model import RuntimeName, ServiceName
 from fleetflow_tasks.plan.image import ImageError, parse, pinned
 from fleetflow_tasks.plan.model import ResolvedService
-from fleetflow_tasks.runtimes.base import ServiceState, ServiceStatus
+from fleetflow_tasks.runtimes.base import HeldVolume, ServiceState, ServiceStatus
+from fleetflow_tasks.runtimes.kubernetes.amounts import amount
 from fleetflow_tasks.runtimes.kubernetes.decide import finished, template_label, template_of
 from fleetflow_tasks.runtimes.kubernetes.diagnose import Diagnosis, diagnosed
 from fleetflow_tasks.runtimes.kubernetes.done import judged
 from fleetflow_tasks.runtimes.kubernetes.kinds import INGRESS, JOB, SERVICE, WORKLOADS
 from fleetflow_tasks.runtimes.kubernetes.manifests import Json
-from fleetflow_tasks.runtimes.kubernetes.objects import at, items, moment, number, text
+from fleetflow_tasks.runtimes.kubernetes.objects import at, born, items, moment, number, text
 from fleetflow_tasks.runtimes.kubernetes.observe import Objects, mark
 from fleetflow_tasks.runtimes.kubernetes.podstate import Pod, of_version, read
 from fleetflow_tasks.runtimes.ready import Ready
@@ -45,6 +46,18 @@ def told(
         own = {where: each for where, each in live.items() if mark(each).service == name}
         lines[name] = line(name, workload, mine.get(name, []), own, events, drift=drift, now=now)
     return tuple(lines[name] for name in sorted(lines))
+
+
+def held(claim: Json) -> HeldVolume:
+    """A claim as what it may hold; what is in it, the API does not tell."""
+    room = at(claim, "status", "capacity", "storage") or at(claim, "spec", "resources", "requests", "storage")
+    made, size = born(claim), amount(room)
+    return HeldVolume(
+        name=claim["metadata"]["name"],
+        kind="claim",
+        size=int(size) if size is not None else None,
+        created=made.timestamp() if made is not None else None,
+    )
 
 
 def workloads(live: Objects) -> dict[ServiceName, Json]:

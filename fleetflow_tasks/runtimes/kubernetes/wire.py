@@ -8,6 +8,7 @@ a question whose answer got lost. All of that ends within one timeout, which is 
 a step knows how its last call ended before somebody else may have the step.
 """
 
+import logging
 import random
 import re
 import socket
@@ -20,6 +21,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from fleetflow_tasks.config.model import Data
+from fleetflow_tasks.runtimes.asked import asked
 from fleetflow_tasks.runtimes.kubernetes import proxies
 from fleetflow_tasks.runtimes.kubernetes.clock import Clock
 from fleetflow_tasks.runtimes.kubernetes.credentials import Pass, Wallet
@@ -36,6 +38,8 @@ AT_ONCE = 16  # requests under way: as much as keeps a server busy. Watches and 
 CONNECTIONS = 1024  # kept at most, those of watches and logs too; urllib3 complains of each above it
 QUIET = 20  # seconds without a byte before TCP asks whether the other end is alive; dead after five questions more
 EVERY = 8  # seconds between two of those questions
+
+log = logging.getLogger(__name__)
 
 Trace = Callable[[str, str], None]  # told of each request: method, path
 Query = Sequence[tuple[str, str]]
@@ -131,6 +135,7 @@ class Line:
         url = self.target.server.replace("http", "ws", 1) + _with(path, query)
         opened: Any = websocket.WebSocket(sslopt=_websocket_tls(self.target, held))
         opened.settimeout(self._timeout)
+        began = time.monotonic()
         try:
             opened.connect(
                 url,
@@ -148,6 +153,7 @@ class Line:
             if (answer := opened.handshake_response) is not None and answer.status >= 300:
                 raise refused(doing, answer.status, b"", answer.headers) from error
             raise lost(doing, error, self.target.server) from error
+        asked(log, "kubernetes", "GET", path, opened.getstatus(), time.monotonic() - began)
         return opened
 
     def _patient(self, call: _Call) -> bytes:
@@ -208,7 +214,7 @@ class Line:
     def _sent(self, held: Pass, call: _Call, timeout: Any) -> Any:
         if self._trace is not None:
             self._trace(call.method, call.path)
-        asked = time.monotonic()
+        began = time.monotonic()
         answer = self._pool(held).request(
             call.method,
             self.target.server + call.path,
@@ -220,7 +226,8 @@ class Line:
             preload_content=False,
         )
         self._reached = True
-        self.clock.heard(answer.headers.get("Date", ""), asked, time.monotonic())
+        self.clock.heard(answer.headers.get("Date", ""), began, time.monotonic())
+        asked(log, "kubernetes", call.method, call.path, answer.status, time.monotonic() - began)
         return answer
 
     def _pool(self, held: Pass) -> Any:

@@ -24,7 +24,16 @@ from fleetflow_tasks.runtimes.kubernetes import explain, waiting
 from fleetflow_tasks.runtimes.kubernetes.apply import Hands
 from fleetflow_tasks.runtimes.kubernetes.before import Before
 from fleetflow_tasks.runtimes.kubernetes.client import KubernetesError
-from fleetflow_tasks.runtimes.kubernetes.decide import Claim, Decision, name, newer, template_label, unfit
+from fleetflow_tasks.runtimes.kubernetes.decide import (
+    Claim,
+    Decision,
+    Renew,
+    name,
+    newer,
+    renewed,
+    template_label,
+    unfit,
+)
 from fleetflow_tasks.runtimes.kubernetes.desired import Desired
 from fleetflow_tasks.runtimes.kubernetes.diagnose import Diagnosis, stuck
 from fleetflow_tasks.runtimes.kubernetes.kinds import CLAIM, JOB, POD, STATEFUL_SET
@@ -103,8 +112,42 @@ class Work:
         return Outcome(
             changed=change.kind != "none",
             text=(f"{past}: {change.cause}" if change.kind in _WITH_CAUSE else past) + wishes,
-            facts={"workload": name(self._desired.workload), "namespace": self._namespace},
+            facts=self._facts(),
         )
+
+    def renewed(self, live: Json) -> Outcome:
+        """The pods of *live*, its workload, made anew of the same content, and ready. Raises as `deployed`."""
+        before = renewed(live)
+        try:
+            self._hands(Renew(found=live, word=self._attempt.run))
+            wishes = self._await_ready()
+        except StaleError:
+            raise
+        except DeployError as error:
+            raise self._taken_back(self._explained(error), live, before) from error
+        return Outcome(changed=True, text="restarted" + wishes, facts=self._facts())
+
+    def _taken_back(self, error: DeployError, live: Json, before: str) -> DeployError:
+        """*error*, and what serves now. Without our word for it the template is that of the pods of before.
+
+        What it was before an earlier attempt of this run, nobody knows any more; then it is none.
+        """
+        if error.transient:
+            return error
+        try:
+            self._attempt.report("taking the restart back")
+            self._hands(Renew(found=live, word="" if before == self._attempt.run else before))
+            if live["kind"] == STATEFUL_SET.name:
+                self._freed(broken=True)
+        except (DeployError, UnavailableError) as failure:
+            return _with(error, f"and the restart could not be taken back: {_said(failure)}")
+        serving = self._serving(live)
+        return _with(
+            error, f"the restart was taken back: the pods of before {'go on serving' if serving else 'start again'}"
+        )
+
+    def _facts(self) -> Mapping[str, str]:
+        return {"workload": name(self._desired.workload), "namespace": self._namespace}
 
     def _taken_up(self, decision: Decision) -> str:
         """What was wrong with a version that is as it should be and is given another chance; "" where nothing is.
@@ -186,10 +229,7 @@ class Work:
         if error.transient or self._is_before(decision):
             return error
         note = self._turned_round() if self._old is not None else self._left()
-        if not note:
-            return error
-        problem = msgspec.structs.replace(error.problem, cause=(*error.problem.cause, note))
-        return DeployError(problem, transient=error.transient, retry_after=error.retry_after)
+        return _with(error, note) if note else error
 
     def _is_before(self, decision: Decision) -> bool:
         """Whether what failed is the version before itself."""
@@ -254,6 +294,11 @@ class Work:
         pods = [each for each in self._seen.objects(POD) if text(each, "metadata", "labels", TEMPLATE) == template]
         ready = sum(holds(each, "Ready") and not going(each) for each in pods)
         return ready >= max(1, wanted)
+
+
+def _with(error: DeployError, note: str) -> DeployError:
+    problem = msgspec.structs.replace(error.problem, cause=(*error.problem.cause, note))
+    return DeployError(problem, transient=error.transient, retry_after=error.retry_after)
 
 
 def _said(error: DeployError | UnavailableError) -> str:

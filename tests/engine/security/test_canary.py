@@ -14,6 +14,7 @@ from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.testing import eventually
 from tests.engine.conftest import Server
 from tests.engine.security.conftest import Flow, Listener, contents, raw
+from tests.printed import checked
 
 SECRET = "c4nary-of-the-service"
 PASSWORD = "c4nary/of#redis@"
@@ -97,6 +98,7 @@ def test_no_secret_gets_out_of_a_run_whose_runtime_blurts_out_all_it_has(place: 
     for each in shown:
         assert (each.args, found(each.stdout), found(each.stderr)) == (each.args, [], [])
         assert "Traceback" not in each.stderr
+        assert "--json" not in each.args or checked(each.stdout)
     assert "ValueError: cannot parse [hidden]" in place.log()
     assert found(place.log()) == []
     assert {"task-received", "task-succeeded", "worker-heartbeat"} <= flower.types()

@@ -166,9 +166,9 @@ def test_a_port_that_somebody_has_is_an_error_with_a_way_out(request_: api.Reque
 def test_the_ports_that_a_service_declares_are_the_ones_that_are_meant(request_: api.Request) -> None:
     made = api.plan(request_).plan
 
-    assert api.declared_ports(made, "api") == [Forward(local=80, remote=80), Forward(local=81, remote=81)]
+    assert api.declared_ports(request_, made, "api") == [Forward(local=80, remote=80), Forward(local=81, remote=81)]
     with pytest.raises(PlanError) as caught:
-        api.declared_ports(made, "mute")
+        api.declared_ports(request_, made, "mute")
     assert caught.value.problems[0].message == "service `mute` declares no port"
     assert caught.value.problems[0].fix == "say which it listens on: `flow port-forward mute 8080`"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from fleetflow_tasks import api
-from fleetflow_tasks.api.leave import at_once, moving
+from fleetflow_tasks.api.leave import moving
 from fleetflow_tasks.errors import PlanError
-from fleetflow_tasks.plan.leave import without
+from fleetflow_tasks.plan.leave import at_once, without
 
 TEXT = """
 project "shop"

@@ -34,9 +34,10 @@ def test_whoever_is_fast_enough_to_interrupt_the_start_sees_no_traceback(signal:
     assert (done.returncode, done.stdout, done.stderr) == (code, b"", b"")
 
 
-def test_a_full_disk_under_the_output_is_said_in_a_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_a_full_disk_under_the_output_is_said_in_a_line(tmp_path: Path, form: tuple[str, ...]) -> None:
     with Path("/dev/full").open("wb") as full:
-        done = _validate(tmp_path, full.fileno())
+        done = _validate(tmp_path, full.fileno(), *form)
 
     assert (done.returncode, done.stderr) == (74, b"the output could not be written: No space left on device\n")
 
@@ -50,10 +51,10 @@ def test_a_reader_that_has_gone_ends_it_without_a_word_and_without_a_success(tmp
     assert (done.returncode, done.stderr) == (141, b"")
 
 
-def _validate(folder: Path, output: int) -> "subprocess.CompletedProcess[bytes]":
+def _validate(folder: Path, output: int, *form: str) -> "subprocess.CompletedProcess[bytes]":
     (folder / "fleet.kdl").write_text('project "p"\nservice "api" { image "a:1" }\nstage "local" { service "api" }\n')
     return subprocess.run(
-        [sys.executable, "-c", FLOW, "validate"],
+        [sys.executable, "-c", FLOW, "validate", *form],
         cwd=folder,
         stdout=output,
         stderr=subprocess.PIPE,

@@ -46,6 +46,7 @@ class Folder:
         variables: Mapping[str, str] | None = None,
         strict: bool = False,
         blocks: Blocks | None = None,
+        values: bool = True,
     ) -> Loaded:
         return load(
             self.path / here,
@@ -55,6 +56,7 @@ class Folder:
             environ=self.environ,
             strict=strict,
             blocks=blocks or {},
+            values=values,
         )
 
     def service(self, name: str, stage: str = "local", **options: object) -> Service:

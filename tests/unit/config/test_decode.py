@@ -96,11 +96,14 @@ def test_volumes(service: ServiceText, body: str, volumes: list[Volume]) -> None
             'volume "pg:/data"',
             '3:1: `volume` needs an absolute path inside the container => write `volume "pg" "/data"`',
         ),
-        ('volume "/a:/b:ro"', '3:1: `volume` needs an absolute path inside the container => write `volume "/a" "/b"`'),
+        (
+            'volume "/a:/b:ro"',
+            '3:1: `volume` needs an absolute path inside the container => write `volume "/a" "/b" read_only=#true`',
+        ),
         ('volume "pg"', '3:1: `volume` needs an absolute path inside the container => write `volume "data" "/data"`'),
         (
             'volume "pg" "data"',
-            '3:1: `volume` needs an absolute path inside the container => write `volume "data" "/data"`',
+            '3:1: `volume` needs an absolute path inside the container => write `volume "pg" "/data"`',
         ),
         ('volume "a" "/b" size="big"', '3:22: `size` takes bytes (`256Mi`, `1g`) of at least 1, not `"big"`'),
         ('volume "a" target=null', '3:19: `target` has no value => write `""` where an empty text is meant'),
@@ -120,8 +123,8 @@ def test_texts_keep_what_was_written(service: ServiceText) -> None:
         "N": "4",
         "D": "true",
         "F": "1.50",
-        "H": "31",
-        "U": "1000",
+        "H": "0x1F",
+        "U": "1_000",
         "Z": "007",
         "E": "",
         "T": "5",
@@ -157,7 +160,7 @@ def test_texts_keep_what_was_written(service: ServiceText) -> None:
             '3:9: `restart` cannot be `"sometimes"` => known are `always`, `no`, `on-failure`, `unless-stopped`',
         ),
         ('job "maybe"', '3:5: `job` takes true or false, not `"maybe"`'),
-        ("job 1", "3:5: `job` takes true or false, not `1`"),
+        ("job 1", "3:5: `job` takes true or false, not `1` => write `#true`"),
         ("timeout 0", "3:9: `timeout` takes seconds (`30`, `5m`) from 0.001 to 86400, not `0`"),
         ("timeout true", "3:9: `timeout` takes seconds (`30`, `5m`) from 0.001 to 86400, not `true`"),
         ("timeout 1e400", "3:9: `timeout` takes seconds (`30`, `5m`) from 0.001 to 86400, not `1e400`"),
@@ -165,10 +168,6 @@ def test_texts_keep_what_was_written(service: ServiceText) -> None:
         (
             'command "echo \'x"',
             "3:1: `command` opens a quote and does not close it => close it, or write each word as a text of its own",
-        ),
-        (
-            'build { context "." }',
-            "3:1: `build` is not supported yet => build and push the image, then name it with `image`",
         ),
     ],
 )
@@ -281,7 +280,8 @@ def test_what_is_left_out_has_its_default(service: ServiceText) -> None:
     built = service('readiness; scaling; resources; retries 1; timeout 20; job false; readiness "/up"')
 
     assert built.readiness == Readiness(path="/up")
-    assert built.scaling == Scaling(min=1, max=1)
+    assert built.scaling is None
+    assert service("scaling { }").scaling == Scaling(min=1, max=1)
     assert built.resources == Resources()
     assert service("scaling min=0").scaling == Scaling(min=0, max=1)
     assert service("scaling min=3").scaling == Scaling(min=3, max=3)
@@ -362,7 +362,10 @@ def test_secrets_name_their_source(folder: Folder) -> None:
         ('X env="A" file="B"', "3:11: secret `X` has two sources: `env` and `file` => keep one"),
         ("X env=null", '3:17: `env` has no value => write `""` where an empty text is meant'),
         ("X", "3:11: the secret's variable `X` is not set => export X, or write it into `.env`"),
-        ('X file="none"', "3:11: `none` cannot be read: no such file or directory"),
+        (
+            'X file="none"',
+            "3:11: `none` cannot be read: no such file or directory => write the file, or mend the path: it starts at the project's folder",
+        ),
     ],
 )
 def test_wrong_secrets(wrong: ProblemsText, body: str, expected: str) -> None:
@@ -445,6 +448,55 @@ def test_twice_the_same_node_keeps_the_last(folder: Folder) -> None:
         "fleet.kdl:1:26: `image` is said twice in service `x`; the last one counts",
         "fleet.kdl:1:52: `readiness` gives a property twice; the last one counts",
         "fleet.kdl:1:72: `port` gives a property twice; the last one counts",
+    ]
+
+
+def test_nodes_of_one_block_become_one_and_what_both_say_is_told(folder: Folder) -> None:
+    folder.write(
+        {
+            "fleet.kdl": """
+            service "x" {
+                image "i"
+                env A=1 { A 2 }
+                readiness "/up" port=1
+                readiness "/health" port=2 { port 3 }
+            }
+            stage "local" { service "x" }
+            """
+        }
+    )
+
+    assert folder.service("x").readiness == Readiness(path="/health", port=3)
+    assert folder.warnings("local") == [
+        "fleet.kdl:3:15: `A` is said twice in `environment`; the last one counts",
+        "fleet.kdl:5:15: `path` is said twice; the last one counts",
+        "fleet.kdl:5:30: `port` is said twice; the last one counts",
+        "fleet.kdl:5:34: `port` is said twice in `readiness`; the last one counts",
+    ]
+
+
+def test_a_later_file_may_say_a_variable_again(folder: Folder) -> None:
+    folder.write(
+        {
+            "fleet.kdl": 'variables { A 1 }; service "x" { image "i:${A}" }; stage "local" { service "x" }',
+            "fleet.local.kdl": "variables { A 2 }",
+        }
+    )
+
+    assert folder.warnings("local") == []
+
+
+def test_an_include_needs_a_path(folder: Folder) -> None:
+    folder.write({"fleet.kdl": 'include\nservice "x" { image "i" }\nstage "local" { service "x" }'})
+
+    assert folder.problems() == ['fleet.kdl:1:1: `include` has no value => write `include "teams/*.kdl"`']
+
+
+def test_a_property_of_the_earlier_tool_is_not_used_either(folder: Folder) -> None:
+    folder.write({"fleet.kdl": 'service "x" type="static" { image "i" }\nstage "local" { service "x" }'})
+
+    assert [line.partition(" => ")[0] for line in folder.warnings()] == [
+        "fleet.kdl:1:13: `type` is not used by this tool"
     ]
 
 

@@ -9,7 +9,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from fleetflow_tasks.config.discover import MAX_FILES, MAX_SIZE
+from fleetflow_tasks.config.discover import Disk
+from fleetflow_tasks.config.limits import MAX_FILES, MAX_SIZE
+from fleetflow_tasks.config.outline import outline
 from fleetflow_tasks.errors import ConfigError
 
 from .conftest import Folder
@@ -87,7 +89,7 @@ def test_no_file_at_all_says_where_was_looked_and_what_to_write(folder: Folder) 
     assert problem.cause[0] == (
         f"looked for `.fleetflow/fleet.kdl`, `fleet.kdl`, `flow.kdl`, `fleetflow.kdl` in {folder.path} and in every folder above it"
     )
-    assert problem.fix == "write a `fleet.kdl` like this one, or name the file with `--file`"
+    assert problem.fix == "`flow init` writes a first one; or name the file with `--file`"
     folder.write({"fleet.kdl": "\n".join(problem.cause[2:])})
     assert folder.load("local").project.name == "demo"
 
@@ -185,9 +187,9 @@ def test_a_cycle_of_includes_is_an_error_that_prints_the_chain(folder: Folder) -
         ('include "."', "fleet.kdl:1:9: `.` cannot be read: is a directory"),
         ('include "/dev/null"', "fleet.kdl:1:9: `@null` cannot be read: it is not a regular file"),
         ('include "a**b/*"', "fleet.kdl:1:9: `a**b/*` is no pattern of files"),
-        ('include "{{ X }}.kdl"', "fleet.kdl:1:9: an `include` is read before variables are known: its path must be plain"),
-        ('include "${X}.kdl"', "fleet.kdl:1:9: an `include` is read before variables are known: its path must be plain"),
-        ('{% if true %}\ninclude "a.kdl"\n{% endif %}', "fleet.kdl:2:1: an `include` cannot stand inside `{% %}`: it is read before templates are rendered => take it out, and put the condition into the value"),
+        ('include "{{ X }}.kdl"', "fleet.kdl:1:9: an `include` is read before variables are known: its path must be plain => what only one stage has stands in `fleet.{stage}.kdl`, which is read by itself"),
+        ('include "${X}.kdl"', "fleet.kdl:1:9: an `include` is read before variables are known: its path must be plain => what only one stage has stands in `fleet.{stage}.kdl`, which is read by itself"),
+        ('{% if true %}\ninclude "a.kdl"\n{% endif %}', "fleet.kdl:2:1: an `include` cannot stand inside `{% %}`: it is read before templates are rendered => what only one stage has stands in `fleet.{stage}.kdl`, which is read by itself"),
         ('include "\\u{0}"', "fleet.kdl:1:9: a path cannot hold a NUL character"),
     ],
 )  # fmt: skip
@@ -214,7 +216,10 @@ def test_include_patterns_may_be_absolute(folder: Folder, tmp_path: Path) -> Non
     [
         (b"a\xff", "fleet.kdl:1:2: `fleet.kdl` is no text: it is not UTF-8 => save it as UTF-8"),
         (b"a\nb \x00", "fleet.kdl:2:3: `fleet.kdl` is no text: it holds a NUL character => save it as UTF-8"),
-        (b" " * (MAX_SIZE + 1), "`fleet.kdl` cannot be read: it is larger than 1 MiB"),
+        (
+            b" " * (MAX_SIZE + 1),
+            "`fleet.kdl` cannot be read: it is larger than 4 MiB => split it: `include` reads several files as one",
+        ),
     ],
 )
 def test_what_is_no_text_is_an_error(folder: Folder, content: bytes, expected: str) -> None:
@@ -243,7 +248,9 @@ def test_links_that_go_in_circles_are_errors_or_passed_by(folder: Folder) -> Non
 def test_too_many_files_are_an_error(folder: Folder) -> None:
     folder.write({"fleet.kdl": SHOP, **{f"services/{number}.kdl": "" for number in range(MAX_FILES)}})
 
-    assert folder.problems("local") == [f"more than {MAX_FILES} files"]
+    assert folder.problems("local") == [
+        f"more than {MAX_FILES} files => leave out what declares nothing, or join files"
+    ]
 
 
 @contextmanager
@@ -351,3 +358,27 @@ def test_a_folder_called_env_is_not_a_file_of_variables(folder: Folder) -> None:
     folder.write({"fleet.kdl": SHOP, ".env/bin/activate": ""})
 
     assert folder.load("local").warnings == ()
+
+
+def test_every_file_is_found_without_a_stage_and_what_cannot_be_read_is_told_beside(folder: Folder) -> None:
+    folder.write(
+        {
+            "fleet.kdl": 'include "x/*.kdl"\ninclude "gone.kdl"\ninclude "x/a.kdl"\n',
+            "services/b/c.kdl": "a",
+            "fleet.stg.kdl": 'include "deep.kdl"',
+            "flow.prd.kdl": "a",
+            "fleet.local.kdl": "a",
+            "deep.kdl": 'include "fleet.kdl"',
+            "x/a.kdl": "a",
+            "other.kdl": "a",
+        }
+    )
+    disk = Disk(folder.path, None)
+    told: list[str] = []
+
+    found = list(disk.every(lambda text: outline(text).includes, lambda error: told.append(str(error))))
+
+    assert [file.text.name for file in found] == [
+        *("fleet.kdl", "services/b/c.kdl", "fleet.local.kdl", "fleet.stg.kdl", "flow.prd.kdl", "x/a.kdl", "deep.kdl")
+    ]
+    assert told == ["`gone.kdl` cannot be read: no such file or directory"]

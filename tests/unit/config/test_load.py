@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from fleetflow_tasks.config.model import StageName
+
 from .conftest import Folder
 
 FOUR_STAGES = """
@@ -75,6 +77,23 @@ def test_a_stage_overrides_for_itself_alone(folder: Folder) -> None:
     assert folder.service("db", "prd").runtime == "kubernetes"
 
 
+def test_who_only_looks_needs_neither_secrets_nor_their_files(folder: Folder) -> None:
+    folder.write(
+        {
+            "fleet.kdl": """
+            service "a" { image "a"; secrets { X; Y file="none" } }
+            service "b" { image "b"; env_file "none" }
+            stage "prd" { service "a" }
+            stage "stg" { service "a"; service "b" }
+            """
+        }
+    )
+
+    assert not folder.load("prd", values=False).incomplete
+    assert folder.load("stg", values=False).incomplete
+    assert len(folder.problems("stg")) == 3
+
+
 def test_asked_for_one_stage_only_that_one_is_read(folder: Folder) -> None:
     folder.write(
         {
@@ -89,7 +108,7 @@ def test_asked_for_one_stage_only_that_one_is_read(folder: Folder) -> None:
     assert [stage.name for stage in folder.load("local").project.stages] == ["local"]
     assert folder.problems("prd") == [
         "fleet.kdl:3:39: the secret's variable `X` is not set => export X, or write it into `.env`",
-        "fleet.kdl:3:44: `none` cannot be read: no such file or directory",
+        "fleet.kdl:3:44: `none` cannot be read: no such file or directory => write the file, or mend the path: it starts at the project's folder",
         "fleet.kdl:3:67: variable `NOPE` is not defined => define it in `variables`, pass `--var NOPE=…`, or write `${NOPE:-default}`",
     ]
     assert len(folder.problems()) == 1
@@ -203,7 +222,12 @@ def test_a_stage_variable_is_environment_with_its_strongest_value_and_a_project_
     loaded = folder.load("local", variables={"Q": "var"})
 
     assert dict(loaded.project.stages[0].variables) == {"Q": "var", "U": "p/var"}
-    assert loaded.origins == {"local": {"P": "fleet.kdl:1", "Q": "--var", "U": "fleet.kdl:3"}}
+    scope = loaded.told[StageName("local")].sources.scope
+    assert {name: variable.origin for name, variable in scope.variables.items()} == {
+        "P": "fleet.kdl:1",
+        "Q": "--var",
+        "U": "fleet.kdl:3",
+    }
 
 
 def test_variables_take_any_scalar_and_every_way_to_write_it(folder: Folder) -> None:
@@ -406,9 +430,9 @@ def test_bad_lines_of_env_files_are_errors(folder: Folder) -> None:
     )
 
     assert folder.problems("local") == [
-        ".env:2:1: this line is not `NAME=value`",
+        ".env:2:1: this line is not `NAME=value` => write `NAME=value`; a comment begins with `#`, and a quote is closed",
         ".env.local:1:1: `.env.local` is no text: it is not UTF-8 => save it as UTF-8",
-        "one.env:2:1: this line is not `NAME=value`",
+        "one.env:2:1: this line is not `NAME=value` => write `NAME=value`; a comment begins with `#`, and a quote is closed",
     ]
 
 

@@ -55,5 +55,9 @@ def test_the_first_example_loads_for_each_of_its_stages(folder: Folder) -> None:
     assert [stage.name for stage in folder.load().project.stages] == ["local", "prd"]
 
 
+def test_every_mark_of_the_prose_is_filled_in() -> None:
+    assert re.findall(r"@[A-Z_]+@", reference(blocks())) == []
+
+
 def test_every_row_says_what_it_is_for() -> None:
     assert [row.name for row in every_row(DOCUMENT) if not row.doc.endswith(".")] == []

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -123,12 +125,115 @@ def test_values_go_in_as_the_token_around_them_needs_it(source: str, expected: s
         ),
         (
             "{% for i in range(90000) %}{% for j in range(90) %}abc{% endfor %}{% endfor %}",
-            "f.kdl:1:1: the template puts out more than 4 MiB",
+            (
+                "f.kdl:1:1: the template puts out more than 4 MiB"
+                " => look for a loop that turns too often, or a text that grows with each turn"
+            ),
         ),
     ],
 )
 def test_what_cannot_be_rendered_is_shown_in_the_users_words(source: str, expected: str) -> None:
     assert refused(source) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("{% set a = 1 %}", ""),
+        ("{% if false %}x{% endif %}", ""),
+        ("{% if true -%}\n  a\n{%- set b = 1 -%}  \n b{% endif %}", "ab"),
+        ("a {% set x = 1 -%}  b", "a b"),
+        ("{% for i in 'ab' %}a {{ loop.index }} {{ loop.last }}\n{% endfor %}", 'a "1" "false"\na "2" "true"\n'),
+        ("a {{ 'x' ~ 1 ~ P }}", 'a "x180"'),
+        ("a {{ ['a', 'b'] | join('-') }} {{ range(3) | join }}", 'a "a-b" "012"'),
+        ("a {{ 'abc' | replace('b', 'x') }} {{ 'abab'.replace('a', '', 1) }}", 'a "axc" "bab"'),
+        ("a {{ 2.345 | round(1) }} {{ 2.5 | round(0, 'floor') | int }}", 'a "2.3" "2"'),
+        ("a {{ {'k': P}.k }} {{ {'k': 1}.items() | list | length }}", 'a "80" "1"'),
+        ("a {{ (1, 2) | last }} {{ [3, 1] | sort | first }} {{ 'ab' | list | reverse | join }}", 'a "2" "1" "ba"'),
+        ("a {{ ['b', 'b'] | unique | join }} {{ 'x' | default('y') }} {{ -1 | abs }}", 'a "b" "x" "1"'),
+        ("{% for k, v in {'a': 1}.items() if v is defined %}{{ k }} {{ v + 1 }}{% endfor %}", '"a" "2"'),
+        ("a {{ 'a long text that is weighed' | upper }}", 'a "A LONG TEXT THAT IS WEIGHED"'),
+    ],
+)
+def test_the_sandbox_leaves_what_people_need(source: str, expected: str) -> None:
+    assert rendered(source) == expected
+
+
+MUCH = "look for a loop that turns too often, or a text that grows with each turn"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("{% set x = 'x' %}" + "{% set x = x ~ x %}" * 40, "it reads and makes more than 1,000,000 values"),
+        ("{% set x = 'x' %}" + "{% set x = x + x %}" * 40, "it reads and makes more than 1,000,000 values"),
+        ("{% set x = [1] %}" + "{% set x = [x, x] %}" * 40, "it reads and makes more than 1,000,000 values"),
+        ("{% set x = {} %}" + "{% set x = {1: x, 2: x} %}" * 40, "it reads and makes more than 1,000,000 values"),
+        ("{% set x = () %}" + "{% set x = (x,) %}" * 60, "its lists are nested more than 50 deep"),
+        ("a {{ range(99999) | join('" + "x" * 99 + "') }}", "it makes a text of more than 4 MiB"),
+        ("a {{ ('a' * 1) if false else 'a' | replace('', 'b' * 1) }}", ""),
+        ("{% set x = 'x' %}" + "{% set x = x.replace('x', 'xxxxxxxxxx') %}" * 9, "it makes a text of more than 4 MiB"),
+        (
+            "{% for i in range(99999) %}{% for j in range(9) | reverse if false %}{% endfor %}{% endfor %}",
+            "it reads and makes more than 1,000,000 values",
+        ),
+    ],
+)
+def test_a_template_that_asks_for_too_much_is_stopped(source: str, expected: str) -> None:
+    said = refused(source)
+
+    if expected:
+        assert said.endswith(f"the template asks for too much: {expected} => {MUCH}")
+    else:
+        assert said.endswith("`*` is for numbers only")
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("{% for i in range(99999) %}{% for j in range(99) %}{% endfor %}{% endfor %}", "puts out more than 4 MiB"),
+        (
+            "{% for i in range(99999) %}{% set a = 1 %}{% set b = 1 %}{% set c = 1 %}{% set d = 1 %}{% endfor %}",
+            "puts out more",
+        ),
+        ("{% for x in [1] recursive %}{% endfor %}", "a loop cannot be `recursive`"),
+        ("a {{ 1e999 }}", "the template cannot be read: a number is too large"),
+        ("{% set x = 9 %}" + "{% set x = x * x %}" * 9, "`*` makes a number beyond 9223372036854775807"),
+        ("a {{ '{:9}'.format(1) }}", "access to attribute 'format' of 'str' object is unsafe"),
+        ("a {{ loop.x }}", "variable `loop` is not defined"),
+        (
+            "{% for i in 'a' %}{{ loop.cycle('a') }}{% endfor %}",
+            "access to attribute 'cycle' of 'LoopContext' object is unsafe",
+        ),
+        ("a {{ 1.5 | round(400) }}", "`round` takes at most 20 digits"),
+        ("a {{ " + "(" * 9000 + "1" + ")" * 9000 + " }}", "it is nested too deeply"),
+        ("{% for i in 'a' %}" * 30 + "{% endfor %}" * 30, "it is nested too deeply"),
+        ("{{ 1 }}" * 40_000, "the template is larger than 100,000 words"),
+        ("a {{ nothing ~ 'x' }}", "variable `nothing` is not defined"),
+        ("a {{ 'ab'.split('') }}", "empty separator"),
+    ],
+)
+def test_what_a_template_cannot_do_is_said(source: str, expected: str) -> None:
+    assert expected in refused(source)
+
+
+def test_a_value_in_a_long_string_is_fitted_in_place() -> None:
+    source = f'a "{"x" * 50}{{{{ P }}}}{"y{{ P }}" * 30}\\{{{{ P }}}}"'
+
+    assert rendered(source) == f'a "{"x" * 50}80{"y80" * 30}\\80"'
+
+
+def test_of_stages_that_are_left_out_each_is_blanked_where_it_stands() -> None:
+    source = "a {{ P }}\nstage b { {{ NOPE }} }\nb\nstage c { {{ NOPE }} }\nd {{ P }}"
+    spans = [Span(match.start(), match.end()) for match in re.finditer(r"stage .*", source)]
+
+    assert template.render(Text("f.kdl", source), VARIABLES.get, without=spans).final.split() == [
+        "a",
+        '"80"',
+        "b",
+        "d",
+        '"80"',
+    ]
 
 
 def test_positions_are_those_of_the_text_as_written() -> None:

@@ -28,6 +28,7 @@ from fleetflow_tasks.errors import Place, PlanError, Problem
 from fleetflow_tasks.plan.build import build, teardown
 from fleetflow_tasks.plan.describe import describe
 from fleetflow_tasks.plan.model import Plan, StepId
+from fleetflow_tasks.plan.resolve import CLOUDRUN, DOCKER, KUBERNETES
 from fleetflow_tasks.view.problems import render, render_all
 
 STG = StageName("stg")
@@ -190,7 +191,7 @@ def test_an_unknown_stage_is_told_with_those_there_are() -> None:
     with pytest.raises(PlanError) as none:
         build(Project(name=ProjectName("shop"), root="/", stages=()), StageName("prd"))
 
-    assert render(caught.value.problems[0]) == "project `shop` has no stage `prd`\n  fix: known are `stg`"
+    assert render(caught.value.problems[0]) == "project `shop` has no stage `prd`\n  fix: known is only `stg`"
     assert render(none.value.problems[0]) == 'project `shop` has no stage `prd`\n  fix: write `stage "prd" { … }`'
 
 
@@ -402,6 +403,8 @@ def test_secrets_are_values_or_references_and_never_missing() -> None:
         "\n"
         "2 errors"
     )
+    looked_at = build(project(service("api", secrets={**secrets, **missing})), STG, values=False)
+    assert looked_at.service(ServiceName("api")).secrets == {"A": Secret("geheim")}
 
 
 def test_an_image_that_is_none_is_told_at_its_place() -> None:
@@ -447,6 +450,22 @@ def test_what_is_not_there_is_not_removed() -> None:
         "stage:prune.docker   <- edge:remove (all removed)",
     ]
     assert [step.queue for step in plan.steps] == ["cloudrun", "cloudrun", "docker"]
+
+
+def test_a_service_is_removed_where_it_is_and_not_where_the_text_has_it_by_now() -> None:
+    shop = project(service("api"), service("moved"), service("split"), service("edge", runtime=CLOUDRUN))
+    there = {"api": {DOCKER}, "moved": {CLOUDRUN}, "split": {DOCKER, CLOUDRUN}, "old": {KUBERNETES}}
+    found = {ServiceName(name): places for name, places in there.items()}
+
+    plan = teardown(shop, STG, services=list(found), found=found)
+
+    assert {str(step.service): step.runtime for step in plan.steps if step.service} == {
+        "api": "docker",
+        "moved": "cloudrun",
+        "split": "docker",
+        "old": "kubernetes",
+    }
+    assert plan.runtimes == ("cloudrun", "docker", "kubernetes")
 
 
 def test_a_stage_with_a_circle_can_still_be_taken_down() -> None:

@@ -49,6 +49,7 @@ def test_a_reference_falls_into_its_parts_and_prints_as_it_was(
         ("x:a b", "image `x:a b` has a tag that is none"),
         ("x:1:2", "image `x:1:2` has a tag that is none"),
         ("x@sha256:12", "image `x@sha256:12` has a digest that is none"),
+        ("https://x/y:1", "image `https://x/y:1` begins as an address of the web does"),
         ("x@", "image `x@` has a digest that is none"),
         ("-.io/x", "image `-.io/x` names a registry that is none: `-.io`"),
         ("a" * 300, f"image name of 300 characters, 255 are allowed: `{'a' * 40}…`"),
@@ -104,6 +105,21 @@ def test_a_tag_and_a_version_that_differ_are_an_error(said: str, version: str, m
 
     assert str(caught.value) == message
     assert caught.value.fix.startswith("keep one of the two")
+
+
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [
+        ("", "version `` is no tag of an image"),
+        ("a b", "version `a b` is no tag of an image"),
+        ("sha256:12", "version `sha256:12` is no digest"),
+    ],
+)
+def test_a_version_that_is_neither_tag_nor_digest_is_to_blame_itself(version: str, message: str) -> None:
+    with pytest.raises(image.ImageError) as caught:
+        image.named("api", "postgres", version)
+
+    assert (str(caught.value), caught.value.field) == (message, "version")
 
 
 @pytest.mark.parametrize(

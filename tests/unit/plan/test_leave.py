@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
+from msgspec.structs import replace
+
 from fleetflow_tasks.config.model import ProjectName, RuntimeName, StageName
 from fleetflow_tasks.plan.compare import compare
-from fleetflow_tasks.plan.leave import given, settled, without
-from fleetflow_tasks.plan.model import Plan
+from fleetflow_tasks.plan.leave import at_once, given, settled, without
+from fleetflow_tasks.plan.model import Plan, QueueName, Step, StepId
 
 KUBERNETES = RuntimeName("kubernetes")
 
@@ -26,6 +28,14 @@ def test_leave_is_no_setting_of_the_stage_and_goes_with_the_deployment_that_it_w
 
     assert without(made) == plan(docker={"host": "a"})
     assert settled(made.options) == {"docker": {"host": "a"}}
+
+
+def test_who_goes_back_on_cloud_run_gives_all_requests_at_once() -> None:
+    step = Step(id=StepId("api:deploy"), action="deploy", runtime=RuntimeName("cloudrun"), queue=QueueName("cloudrun"))
+    made = replace(plan(cloudrun={"region": "r"}), steps=(step,))
+
+    assert at_once(made).options == {"cloudrun": {"region": "r", "canary": "100"}}
+    assert at_once(plan()) == plan()
 
 
 def test_a_plan_is_no_other_version_for_what_was_allowed_with_it() -> None:

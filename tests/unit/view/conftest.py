@@ -33,7 +33,7 @@ from fleetflow_tasks.engine.model import (
 )
 from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.build import build
-from fleetflow_tasks.plan.model import Plan, StepId
+from fleetflow_tasks.plan.model import Plan, QueueName, StepId
 from fleetflow_tasks.runtimes.base import Outcome
 from fleetflow_tasks.view.fold import Picture, fold, start
 
@@ -46,15 +46,18 @@ class Story:
         self.at = 100.0
         self._number = 0
 
-    def begin(self, status: RunStatus = "running", *, facts: bool = True, **run: Any) -> Picture:
+    def begin(self, status: RunStatus = "running", *, facts: bool = True, queue: str = "", **run: Any) -> Picture:
         needs = {step.id: tuple(need.step for need in step.needs) for step in self.plan.steps}
-        return start(self.snapshot(status, **run), needs, steps=self.plan.steps if facts else ())
+        return start(self.snapshot(status, queue, **run), needs, steps=self.plan.steps if facts else ())
 
-    def snapshot(self, status: RunStatus = "running", **run: Any) -> Snapshot:
+    def snapshot(self, status: RunStatus = "running", queue: str = "", **run: Any) -> Snapshot:
         fields = {"started": 100.0, "submitted": 99.0, "generation": 1, **run}
         return Snapshot(
             run=Run(id=RunId("r8f2"), project=self.plan.project, stage=self.plan.stage, status=status, **fields),
-            steps=tuple(StepState(step=step.id, status="waiting", service=step.service) for step in self.plan.steps),
+            steps=tuple(
+                StepState(step=step.id, status="waiting", service=step.service, queue=QueueName(queue))
+                for step in self.plan.steps
+            ),
             last=EventId("1-0"),
         )
 
@@ -95,8 +98,8 @@ def _service(name: str, *needs: str, **fields: Any) -> Service:
     return Service(name=ServiceName(name), image="x:1", depends_on=waits, **fields)
 
 
-@pytest.fixture
-def plan() -> Plan:
+def four() -> Plan:
+    """`db`, a job `migrate`, `api` behind both, `web` behind `api`."""
     services = (
         _service("db", healthcheck=Healthcheck(test=("CMD", "true"))),
         _service("migrate", "db", job=True),
@@ -105,6 +108,11 @@ def plan() -> Plan:
     )
     stage = Stage(name=StageName("stg"), runtime=RuntimeChoice(name=RuntimeName("docker")), services=services)
     return build(Project(name=ProjectName("shop"), root="/srv/shop", stages=(stage,)), stage.name)
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return four()
 
 
 @pytest.fixture

@@ -59,4 +59,4 @@ def test_a_run_that_was_cancelled_before_is_said_to_be(story: Story) -> None:
 def test_a_cancel_is_json_too(story: Story) -> None:
     told = json.loads(as_json(at(story, "ending", "db:deploy")))
 
-    assert (told["type"], told["run"]["status"], told["running"]) == ("cancel", "ending", ["db:deploy"])
+    assert (told["type"], told["status"], told["running"]) == ("cancel", "ending", ["db:deploy"])

@@ -81,6 +81,10 @@ def test_machines_get_one_object() -> None:
                         "code": "no-worker",
                         "message": "no worker serves the queue `docker`",
                         "cause": ["none was seen"],
+                        "fix": "",
+                        "more": "",
+                        "place": None,
+                        "severity": "error",
                     }
                 ],
             },

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
 
+from msgspec.structs import replace
+
 from fleetflow_tasks.config.model import RuntimeName
+from fleetflow_tasks.errors import Place
 from fleetflow_tasks.plan.model import Plan, StepId
 from fleetflow_tasks.runtimes.base import Change, FieldChange
 from fleetflow_tasks.view import diff
@@ -53,6 +56,17 @@ def test_what_differs_stands_field_by_field_old_above_new_and_nothing_else_does(
     ]
 
 
+def test_where_the_text_says_it_stands_behind_each_service_and_each_field(plan: Plan) -> None:
+    places = {"": Place(file="api.kdl", line=2), "environment": Place(file="api.kdl", line=7)}
+    services = tuple(replace(each, places=places if each.name == "api" else {}) for each in plan.services)
+
+    shown = diff.text(replace(plan, services=services), FOUND, {}).splitlines()
+
+    assert "replace api: environment changed; downtime ~1 s: published port  api.kdl:2" in shown
+    assert "  environment.LOG  api.kdl:7" in shown
+    assert "  command" in shown
+
+
 def test_what_is_to_be_made_and_rendered_by_nobody_is_named_alone(plan: Plan) -> None:
     shown = diff.text(plan, {StepId("db:deploy"): Change(kind="create")}, {})
 
@@ -76,5 +90,5 @@ def test_as_json_it_holds_only_what_differs(plan: Plan) -> None:
     same = json.loads(diff.as_json(plan, {}))
 
     assert [each["service"] for each in told["changes"]] == ["db", "api", "web", "old"]
-    assert told["changes"][1]["change"]["fields"][1] == {"field": "environment.LOG", "old": "info", "new": "debug"}
+    assert told["changes"][1]["fields"][1] == {"field": "environment.LOG", "old": "info", "new": "debug"}
     assert (told["type"], told["differs"], same["differs"], same["changes"]) == ("diff", True, False, [])

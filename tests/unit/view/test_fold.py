@@ -26,7 +26,18 @@ from fleetflow_tasks.engine.model import (
 )
 from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.model import StepId
-from fleetflow_tasks.view.fold import Picture, action_of, blamed, counts, fold, rows, service_of, start, tries
+from fleetflow_tasks.view.fold import (
+    Picture,
+    action_of,
+    blamed,
+    counts,
+    fold,
+    rows,
+    service_of,
+    start,
+    tries,
+    waits_for_somebody,
+)
 from tests.unit.view.conftest import Story, folded
 
 RUN = Run(id=RunId("r"), project=ProjectName("shop"), stage=StageName("stg"), status="running", generation=1)
@@ -206,11 +217,38 @@ def test_cancelled_and_removed_are_seen(story: Story) -> None:
     assert seen(picture)[-2:] == ["old: removed, removed", "older: removing"]
 
 
-def test_a_row_tells_how_long_it_took_from_its_first_claim(story: Story) -> None:
-    picture = folded(story.begin(), [*story.well("db:prepare", after=2.0), *story.well("db:deploy", after=3.0)])
-    row = rows(picture)[1]
+def test_a_row_tells_how_long_somebody_was_at_work_on_it_and_not_how_long_it_waited(story: Story) -> None:
+    picture = folded(
+        story.begin(),
+        [
+            *story.well("db:prepare", after=2.0),
+            story.progress("db:prepare", "-", after=30.0),
+            *story.well("db:deploy", after=3.0),
+        ],
+    )
 
-    assert (row.since, row.took) == (100.0, 5.0)
+    assert rows(picture)[1].took == 5.0
+
+
+def test_a_row_tells_since_when_it_does_what_it_does(story: Story) -> None:
+    prepared = folded(story.begin(), story.well("db:prepare", after=2.0))
+    ready = folded(prepared, [story.moved("db:deploy", "ready", after=1.0, attempt=0)])
+    running = folded(ready, [story.moved("db:deploy", "running", after=4.0)])
+
+    assert (rows(ready)[1].since, rows(running)[1].since) == (103.0, 107.0)
+    assert rows(story.begin())[1].since is None
+
+
+@pytest.mark.parametrize(("queue", "waits"), [("docker", True), ("local.1", False)])
+def test_ready_steps_wait_for_somebody_else_unless_this_process_carries_them_out(
+    story: Story, queue: str, waits: bool
+) -> None:
+    begun = story.begin(queue=queue)
+    ready = folded(begun, [story.moved("db:deploy", "ready", attempt=0)])
+
+    assert not waits_for_somebody(begun)
+    assert waits_for_somebody(ready) == waits
+    assert waits_for_somebody(story.begin("queued", ahead=1))
 
 
 def test_the_run_moves_as_its_events_say(story: Story) -> None:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
+import re
+
+from msgspec.structs import replace
 
 from fleetflow_tasks.config.model import (
     Dependency,
@@ -13,8 +16,9 @@ from fleetflow_tasks.config.model import (
     StageName,
 )
 from fleetflow_tasks.plan.build import build
-from fleetflow_tasks.plan.model import Plan
+from fleetflow_tasks.plan.model import Plan, StepId
 from fleetflow_tasks.view import graph
+from tests.golden import golden
 
 
 def test_the_tree_stands_on_what_nobody_waits_for_and_names_twice_what_is_drawn(plan: Plan) -> None:
@@ -70,45 +74,50 @@ def test_steps_are_listed_with_needs_and_causes(plan: Plan) -> None:
     )
 
 
-def test_dot_holds_every_step_and_need_with_its_cause() -> None:
-    assert graph.dot(services(a="", b="a")).splitlines() == [
-        'digraph "shop/stg" {',
-        "  rankdir=LR;",
-        "  node [shape=box];",
-        '  "stage:prepare";',
-        '  "a:prepare";',
-        '  "b:prepare";',
-        '  "a:deploy";',
-        '  "b:deploy";',
-        '  "stage:prune";',
-        '  "stage:prepare" -> "a:prepare";',
-        '  "stage:prepare" -> "b:prepare";',
-        '  "a:prepare" -> "a:deploy";',
-        '  "a:deploy" -> "b:deploy" [label="waits for started a"];',
-        '  "b:prepare" -> "b:deploy";',
-        '  "a:deploy" -> "stage:prune";',
-        '  "b:deploy" -> "stage:prune";',
-        "}",
-    ]
+# Names that Graphviz and Mermaid would read as something else: words of theirs, dots, dashes.
+ODD = {"end": "", "graph": "end", "node-1": "end graph", "class": "node-1", "my.db_x": "class"}
 
 
-def test_mermaid_numbers_its_nodes() -> None:
-    assert graph.mermaid(services(a="", b="a")).splitlines() == [
-        "flowchart LR",
-        '  s0["stage:prepare"]',
-        '  s1["a:prepare"]',
-        '  s2["b:prepare"]',
-        '  s3["a:deploy"]',
-        '  s4["b:deploy"]',
-        '  s5["stage:prune"]',
-        "  s0 --> s1",
-        "  s0 --> s2",
-        "  s1 --> s3",
-        '  s3 -->|"waits for started a"| s4',
-        "  s2 --> s4",
-        "  s3 --> s5",
-        "  s4 --> s5",
-    ]
+def test_what_is_drawn(plan: Plan) -> None:
+    golden("graph-tree", graph.tree(plan))
+    golden("graph-tree-ascii", graph.tree(plan, unicode=False))
+    golden("graph-steps", graph.steps(plan))
+    golden("graph-dot", graph.dot(plan))
+    golden("graph-mermaid", graph.mermaid(plan))
+
+
+_DOT = re.compile(
+    r'digraph "[^"]+" \{|  (rankdir=LR|node \[shape=box\]);|  "[^"]+"( \[penwidth=3\])?;'
+    r'|  "[^"]+" -> "[^"]+"( \[label="[^"]+"\])?;|\}'
+)
+_MERMAID = re.compile(
+    r'flowchart LR|  s\d+\["[^"]+"\]|  s\d+ -->(\|"[^"]+"\|)? s\d+|  classDef longest stroke-width:3px|  class (s\d+,?)+ longest'
+)
+
+
+def test_each_name_can_be_drawn() -> None:
+    odd = services(**ODD)
+
+    assert [line for line in graph.dot(odd).splitlines() if not _DOT.fullmatch(line)] == []
+    assert [line for line in graph.mermaid(odd).splitlines() if not _MERMAID.fullmatch(line)] == []
+
+
+def test_each_step_and_each_need_is_drawn_once(plan: Plan) -> None:
+    needs = sum(len(step.needs) for step in plan.steps)
+
+    assert graph.dot(plan).count(" -> ") == graph.mermaid(plan).count(" -->") == needs
+
+
+def test_quotes_are_written_as_each_of_them_reads_it(plan: Plan) -> None:
+    steps = tuple(replace(step, id=StepId(f'say "#1" \\ {step.id}'), needs=()) for step in plan.steps[:1])
+    quoted = replace(plan, steps=steps)
+
+    assert graph.dot(quoted).splitlines()[3] == r'  "say \"#1\" \\ stage:prepare" [penwidth=3];'
+    assert graph.mermaid(quoted).splitlines()[1] == r'  s0["say #quot;#35;1#quot; \ stage:prepare"]'
+
+
+def test_of_a_plan_without_steps_nothing_is_drawn(plan: Plan) -> None:
+    assert graph.mermaid(replace(plan, steps=())) == "flowchart LR"
 
 
 def test_json_holds_the_steps_and_the_longest_chain() -> None:
@@ -117,7 +126,7 @@ def test_json_holds_the_steps_and_the_longest_chain() -> None:
     assert (told["type"], told["project"], told["stage"]) == ("graph", "shop", "stg")
     assert told["critical_path"] == ["stage:prepare", "a:prepare", "a:deploy", "stage:prune"]
     assert told["steps"][2] == {
-        "id": "a:deploy",
+        "step": "a:deploy",
         "action": "deploy",
         "runtime": "docker",
         "queue": "docker",
@@ -125,4 +134,5 @@ def test_json_holds_the_steps_and_the_longest_chain() -> None:
         "needs": [{"step": "a:prepare", "cause": "declared"}],
         "weight": 1,
         "timeout": 300.0,
+        "retries": 2,
     }

@@ -9,13 +9,13 @@ from fleetflow_tasks.view.ink import (
     clean,
     counted,
     duration,
-    fitted,
     listed,
     moment,
     padded,
     paint,
     shortened,
     width,
+    wrapped,
 )
 
 
@@ -136,6 +136,30 @@ def test_the_rest_of_a_long_list_is_counted() -> None:
     assert listed(iter("abcde"), most=2) == "a, b and 3 more"
 
 
-def test_lines_are_cut_only_where_there_is_an_edge() -> None:
-    assert fitted(["abcdef"], 4) == ["abc…"]
-    assert fitted(["abcdef"], None) == ["abcdef"]
+def test_a_line_is_broken_between_words_and_its_rest_stands_under_it() -> None:
+    assert wrapped("  one two three four", 12) == ["  one two", "  three four"]
+    assert wrapped("  one two three four", 12, hang=2) == ["  one two", "    three", "    four"]
+    assert wrapped("one two", 7) == ["one two"]
+    assert wrapped("one two", None) == ["one two"]
+    assert wrapped("", 1) == [""]
+
+
+def test_what_people_copy_is_not_broken() -> None:
+    assert wrapped("look at `flow logs api --tail=9`, or ask", 20) == ["look at", "`flow logs api --tail=9`,", "or ask"]
+    assert wrapped("see https://example.org/a/very/long/path now", 20) == [
+        "see",
+        "https://example.org/a/very/long/path",
+        "now",
+    ]
+
+
+def test_colours_take_no_room_in_a_line_that_is_broken() -> None:
+    assert wrapped("\x1b[31mred word\x1b[0m and more", 17) == ["\x1b[31mred word\x1b[0m and more"]
+    assert wrapped("\x1b[31mred word\x1b[0m and more", 16) == ["\x1b[31mred word\x1b[0m and", "more"]
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"), [("e\u0301", 1), ("日本", 4), ("a\u200db", 2), ("☺\ufe0f", 1), ("abc", 3)]
+)
+def test_letters_are_as_wide_as_a_terminal_draws_them(text: str, columns: int) -> None:
+    assert width(text) == columns

@@ -1,192 +1,205 @@
 # SPDX-License-Identifier: Apache-2.0
-import io
-import time
+"""The tree on a terminal: drawn over itself, and nothing of it left behind however the window changes."""
 
+import os
+import pty
+import sys
+import termios
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, suppress
+from pathlib import Path
+from typing import TextIO, cast
+
+import click
 import pytest
-from rich.console import Console
+from hypothesis import given
+from hypothesis import strategies as st
 
-from fleetflow_tasks.engine.model import Because, RunEnded, RunId
-from fleetflow_tasks.errors import Problem
+from fleetflow_tasks.engine.model import RunEnded
 from fleetflow_tasks.view.fold import Picture, fold
-from fleetflow_tasks.view.live import LiveView, Screen
-from tests.unit.view.conftest import Story, folded
+from fleetflow_tasks.view.live import LiveView
+from fleetflow_tasks.view.tree import tree
+from tests.unit.view.conftest import Story, folded, four
+from tests.unit.view.window import Window
 
 
-class Ascii(io.StringIO):
-    encoding = "ascii"
+def view(window: Window, *, comes_again: bool = False) -> LiveView:
+    return LiveView(lambda: 105.0, out=cast(TextIO, window), size=window.size, comes_again=comes_again)
 
 
-def drawn(
-    picture: Picture,
-    *,
-    now: float = 105.0,
-    width: int = 72,
-    height: int = 20,
-    unicode: bool = True,
-    colour: bool = False,
-) -> list[str]:
-    file = io.StringIO() if unicode else Ascii()
-    console = Console(
-        file=file,
-        width=width,
-        height=height,
-        force_terminal=colour,
-        color_system="standard" if colour else None,
-        legacy_windows=False,
-        _environ={},
-    )
-    console.print(Screen(picture, now))
-    return [line.rstrip() for line in file.getvalue().splitlines()]
+def shown_anew(view: LiveView, picture: Picture) -> None:
+    """Past the pace of the frames."""
+    view.show(picture)
+    view.say()
 
 
-def on_its_way(story: Story) -> Picture:
+def busy(story: Story) -> Picture:
     return folded(
-        story.begin(),
-        [
-            *story.well("stage:prepare", after=0.0),
-            *story.well("db:prepare", after=1.0),
-            *story.well("db:deploy", after=1.0),
-            story.moved("migrate:prepare", "running", 0.5),
-            story.progress("migrate:prepare", "pulling 43 of 120 MB", current=43.0, total=120.0),
-            story.moved("api:prepare", "ready", attempt=0),
-        ],
+        story.begin(), [story.moved("db:deploy", "running"), story.progress("db:deploy", "waits until healthy")]
     )
 
 
-def test_a_run_is_a_tree_with_a_row_per_service(story: Story) -> None:
-    assert drawn(on_its_way(story)) == [
-        "shop/stg  running  5.0s  on docker  run r8f2",
-        "├─ ✓ db       ready, started                                        2.0s",
-        "├─ ⠋ migrate  preparing: pulling 43 of 120 MB, 36 %                 2.5s",
-        "├─ ○ api      waits for a worker",
-        "└─ · web      waits for api",
-        "1 of 4 done",
-    ]
+def test_each_frame_is_drawn_over_the_one_before_and_the_last_is_kept(story: Story) -> None:
+    window = Window(60, 12)
+    picture = busy(story)
+    ended = fold(picture, RunEnded(status="succeeded", **story.stamp()))
+
+    with view(window) as live:
+        for _ in range(5):
+            shown_anew(live, picture)
+        hidden = not window.cursor
+        live.show(ended)
+
+    assert window.shown == [*tree(ended, 105.0, columns=60, lines=12), ""]
+    assert hidden
+    assert window.cursor
 
 
-def test_a_terminal_that_cannot_gets_plain_signs(story: Story) -> None:
-    picture = folded(on_its_way(story), [story.progress("migrate:prepare", "größer " * 20)])
+def test_what_is_said_stays_above_the_tree(story: Story) -> None:
+    window = Window(60, 20)
+    picture = busy(story)
 
-    assert drawn(picture, unicode=False) == [
-        "shop/stg  running  5.0s  on docker  run r8f2",
-        "|- + db       ready, started                                        2.0s",
-        "|- - migrate  preparing: gr??er gr??er gr??er gr??er gr??er g...    2.5s",
-        "|- o api      waits for a worker",
-        "`- . web      waits for api",
-        "1 of 4 done",
-    ]
+    with view(window) as live:
+        live.say("before there is a tree")
+        shown_anew(live, picture)
+        live.say("one", "two")
+        shown_anew(live, picture)
 
-
-def test_nothing_is_coloured_without_colour_and_nothing_is_lost_by_it(story: Story) -> None:
-    picture = on_its_way(story)
-
-    assert not any("\x1b" in line for line in drawn(picture))
-    assert "\x1b[32m✓" in drawn(picture, colour=True)[1]
+    assert window.shown == ["before there is a tree", "one", "two", *tree(picture, 105.0, columns=60, lines=20), ""]
 
 
-def test_the_spinner_turns_with_the_time(story: Story) -> None:
-    picture = on_its_way(story)
+def test_frames_come_no_faster_than_an_eye_sees_them(story: Story) -> None:
+    window = Window(60, 12)
+    picture = busy(story)
+    frames: list[int] = []
 
-    assert [drawn(picture, now=now)[2][3] for now in (105.0, 105.15, 105.25)] == ["⠋", "⠙", "⠹"]
+    def size() -> tuple[int, int]:
+        frames.append(1)
+        return 60, 12
 
+    with LiveView(lambda: 105.0, out=cast(TextIO, window), size=size) as live:
+        for _ in range(1000):
+            live.show(picture)
 
-def test_a_failure_stands_out_and_the_rest_says_why_it_is_skipped(story: Story) -> None:
-    picture = folded(
-        story.begin(),
-        [
-            story.moved("db:deploy", "running"),
-            story.badly("db:deploy", "exited with 1"),
-            story.moved("migrate:deploy", "skipped"),
-            story.moved("api:deploy", "cancelled"),
-            story.moved("web:deploy", "delayed", problem=Problem(code="x", message="no answer"), attempt=2),
-            RunEnded(status="failed", **story.stamp()),
-        ],
-    )
-
-    assert drawn(picture) == [
-        "shop/stg  failed  6.0s  on docker  run r8f2",
-        "├─ ✗ db       failed: exited with 1                                 1.0s",
-        "├─ ↷ migrate  skipped: because db:deploy failed",
-        "├─ ⊘ api      cancelled",
-        "└─ ↻ web      retrying: no answer, attempt 2                        5.0s",
-        "3 of 4 done, 1 failed",
-    ]
+    assert len(frames) < 500
 
 
-def test_the_stages_own_steps_have_a_row_while_they_do_something(story: Story) -> None:
-    busy = folded(story.begin(), [story.moved("stage:prepare", "running")])
-    failed = folded(busy, [story.badly("stage:prepare", "no network")])
-
-    assert drawn(story.begin())[1] == "├─ · db       waiting"
-    assert drawn(busy)[1].startswith("├─ ⠋ (stage)  preparing")
-    assert drawn(failed)[1].startswith("├─ ✗ (stage)  failed: no network")
+sizes = st.tuples(st.integers(8, 120), st.integers(14, 40))
 
 
-def test_a_queued_run_says_how_many_are_ahead(story: Story) -> None:
-    assert drawn(story.begin("queued", ahead=2, started=None, submitted=104.0), now=105.0)[0] == (
-        "shop/stg  queued, 2 runs ahead  1.0s  on docker  run r8f2"
-    )
-    assert drawn(story.begin(facts=False))[0] == "shop/stg  running  5.0s  run r8f2"
+@given(st.lists(st.one_of(sizes, st.text(min_size=1, max_size=5)), max_size=12))
+def test_whatever_happens_to_the_window_one_tree_stands_there(happened: list[tuple[int, int] | str]) -> None:
+    """As long as all of a frame is in sight: what has scrolled away cannot be called back."""
+    window = Window(70, 14)
+    picture = busy(Story(four()))
+
+    with view(window) as live:
+        live.show(picture)
+        for each in happened:
+            live.say()
+            if isinstance(each, str):
+                live.say("said")
+            elif sum(-(-len(line) // each[0]) for line in window.shown if line != "said") <= each[1]:
+                window.resize(*each)
+    columns, lines = window.size()
+
+    said = ["said"] * sum(isinstance(each, str) for each in happened)
+    drawn = [line.rstrip() for line in tree(picture, 105.0, columns=columns, lines=lines)]
+    assert window.shown == [*said, *drawn, ""]
 
 
-def large(story: Story) -> Picture:
-    """200 services: 150 ready, one failed, two moving, one queued, the others waiting."""
-    picture = story.begin()
-    for number in range(150):
-        picture = fold(picture, story.moved(f"s{number:03}:deploy", "succeeded", 0.0))
-    for number in range(150, 196):
-        picture = fold(picture, story.moved(f"s{number:03}:deploy", "waiting", 0.0))
-    for name, status in (("s160", "running"), ("s170", "running"), ("s005", "failed"), ("s190", "ready")):
-        event = story.moved(f"{name}:deploy", "running", 0.0)
-        picture = fold(fold(picture, event), story.moved(f"{name}:deploy", status, 0.0))  # type: ignore[arg-type]  # words of the list above
-    return picture
+def test_a_line_that_the_terminal_draws_wider_than_we_think_is_cut(story: Story) -> None:
+    window = Window(60, 12)
+    picture = busy(story)
+
+    with LiveView(lambda: 105.0, out=cast(TextIO, window), size=lambda: (72, 12)) as live:
+        shown_anew(live, picture)
+        shown_anew(live, picture)
+
+    assert window.shown == [*(line[:60].rstrip() for line in tree(picture, 105.0, columns=72, lines=12)), ""]
+    assert window.wraps
 
 
-def test_of_two_hundred_services_those_are_shown_that_move_or_failed(story: Story) -> None:
-    lines = drawn(large(story), height=10)
+@pytest.mark.parametrize(("comes_again", "left"), [(True, 0), (False, 6)])
+def test_an_interrupt_leaves_the_tree_unless_another_follows(story: Story, comes_again: bool, left: int) -> None:
+    window = Window(60, 12)
 
-    assert len(lines) == 9
-    assert [line.split()[2] for line in lines[1:-1]] == ["db", "migrate", "api", "s005", "s160", "s170", "s190"]
-    assert lines[-1] == "150 of 200 done, 1 failed  (193 more than fit here)"
+    with suppress(KeyboardInterrupt), view(window, comes_again=comes_again) as live:
+        shown_anew(live, busy(story))
+        raise KeyboardInterrupt
 
-
-@pytest.mark.parametrize(("width", "height"), [(1, 1), (5, 2), (10, 3), (20, 4), (33, 5), (80, 6), (200, 300)])
-def test_no_window_is_too_small_and_no_line_too_wide(story: Story, width: int, height: int) -> None:
-    lines = drawn(large(story), width=width, height=height)
-
-    assert len(lines) <= max(3, height)
-    assert all(len(line) <= width for line in lines)
+    assert len([line for line in window.shown if line]) == left
 
 
-def test_a_long_name_leaves_room_for_what_is_said(story: Story) -> None:
-    picture = folded(story.begin(), [story.moved(f"{'n' * 60}:deploy", "running")])
-
-    assert f"{'n' * 31}…  starting" in drawn(picture)[5]
-
-
-def test_the_view_draws_until_it_is_left_and_keeps_the_last_frame(story: Story) -> None:
-    file = io.StringIO()
-    console = Console(file=file, force_terminal=True, width=60, height=12, _environ={})
-
-    with LiveView(lambda: 105.0, console=console) as view:
-        time.sleep(0.2)  # frames before there is anything to show
-        view.show(on_its_way(story))
-        view.say("\x1b[31mdb: a word\x1b[0m that stays")
-        view.show(folded(on_its_way(story), [RunEnded(status="succeeded", at=108.0)]))
-
-    text = file.getvalue()
-    assert "that stays" in text
-    assert text.rindex("succeeded") > text.index("that stays")
+@contextmanager
+def at_a_terminal() -> Iterator[int]:
+    """A terminal on stdin and stderr; the other end of it. Not a fixture: pytest takes stderr anew for each phase."""
+    ours, theirs = pty.openpty()
+    before = sys.stdin
+    with (
+        os.fdopen(theirs, encoding="utf-8") as keys,
+        os.fdopen(os.dup(theirs), "w", encoding="utf-8") as screen,
+        redirect_stderr(screen),
+    ):
+        sys.stdin = keys
+        try:
+            yield ours
+        finally:
+            sys.stdin = before
+    os.close(ours)
 
 
-def test_without_a_console_the_view_takes_the_terminal() -> None:
-    assert isinstance(LiveView(lambda: 0.0).console, Console)
+def test_what_others_write_to_stderr_comes_above_the_tree(story: Story) -> None:
+    window = Window(60, 20)
+    picture = busy(story)
+
+    with at_a_terminal() as terminal:
+        with view(window) as live:
+            shown_anew(live, picture)
+            click.echo("a word", err=True)
+            sys.stderr.write("two\nlines and a piece")
+        print("after", file=sys.stderr, flush=True)
+        after = os.read(terminal, 100)
+
+    assert window.shown == ["a word", "two", "lines and a piece", *tree(picture, 105.0, columns=60, lines=20), ""]
+    assert after == b"after\r\n"
 
 
-def test_a_run_that_came_of_another_says_so_in_its_head(story: Story) -> None:
-    because = Because(kind="rollback", run=RunId("r-failed"), plan=RunId("r-good"))
-    picture = story.begin(because=because)
+def test_what_is_typed_meanwhile_does_not_move_the_tree_away() -> None:
+    with at_a_terminal():
+        with view(Window(60, 20)):
+            during = termios.tcgetattr(sys.stdin.fileno())[3] & termios.ECHO
+        after = termios.tcgetattr(sys.stdin.fileno())[3] & termios.ECHO
 
-    assert drawn(picture, width=100)[0] == (
-        "shop/stg  running  5.0s  on docker  run r8f2  rollback to r-good after r-failed"
-    )
+    assert not during
+    assert after
+
+
+def test_the_terminal_is_asked_for_its_size_and_where_it_does_not_know_has_the_usual_one(story: Story) -> None:
+    picture = busy(story)
+
+    with at_a_terminal() as terminal:
+        with LiveView(lambda: 105.0, out=sys.stderr) as live:
+            live.show(picture)
+        usual = os.read(terminal, 4000).decode()
+        termios.tcsetwinsize(terminal, (20, 50))
+        with LiveView(lambda: 105.0, out=sys.stderr) as live:
+            live.show(picture)
+        narrow = os.read(terminal, 4000).decode()
+
+    assert tree(picture, 105.0, columns=80, lines=24)[1] in usual
+    assert tree(picture, 105.0, columns=50, lines=20)[1] in narrow
+
+
+def test_a_terminal_that_has_gone_has_the_usual_size(story: Story, tmp_path: Path) -> None:
+    with (tmp_path / "none").open("w", encoding="utf-8") as file, LiveView(lambda: 105.0, out=file) as live:
+        live.show(busy(story))
+
+    assert tree(busy(story), 105.0, columns=80, lines=24)[0].split()[0] in (tmp_path / "none").read_text("utf-8")
+
+
+def test_without_a_terminal_of_its_own_the_view_takes_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    with LiveView(lambda: 0.0):
+        pass
+
+    assert capsys.readouterr().out == "\x1b[?25l\r\x1b[J\x1b[?7l\x1b[?7h\x1b[?25h"

@@ -3,6 +3,7 @@ import pytest
 
 from fleetflow_tasks.errors import Place, Problem
 from fleetflow_tasks.view.problems import render, render_all
+from tests.golden import golden
 
 LINE = '        enviroment { LOG "info" }'
 
@@ -119,3 +120,39 @@ def test_problems_of_several_lines_stand_apart() -> None:
     one = Problem(code="x", message="one", fix="f")
 
     assert render_all([one, one]) == "one\n  fix: f\n\none\n  fix: f\n\n2 errors"
+
+
+LONG = Problem(
+    code="image-not-found",
+    message="the image `registry.example.org/shop/api:9` of service `api` does not exist, or may not be read with these credentials",
+    cause=(
+        "the registry says: manifest unknown",
+        "its last 1 line:",
+        "  ERROR: relation users does not exist, and neither does anything else that this line might be about in the end",
+    ),
+    fix="push it with `docker push registry.example.org/shop/api:9`, or change `version` where the text says it",
+    more="flow logs --stage=production --service=api --tail=100 --previous --timestamps --since=20m | less",
+    place=place('    image "registry.example.org/shop/api"; ' + 'environment { A "1" } ' * 9, column=5, length=5),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"), [("problem-80", 80), ("problem-200", 200), ("problem-40", 40), ("problem", None)]
+)
+def test_on_a_terminal_lines_are_broken_between_words_but_what_is_copied_is_not(name: str, columns: int | None) -> None:
+    golden(name, render(LONG, columns=columns))
+
+
+def test_a_problem_in_colour() -> None:
+    golden("problem-80-coloured", render(LONG, columns=80, colour=True))
+
+
+@pytest.mark.parametrize("column", [1, 30, 60, 99, 150])
+def test_the_caret_stands_under_its_word_in_any_window(column: int) -> None:
+    text = "-" * (column - 1) + "WORD" + "-" * 100
+
+    for columns in (10, 40, 80, 200):
+        shown = render(
+            Problem(code="x", message="m", place=place(text, column=column, length=4)), columns=columns
+        ).splitlines()
+        assert shown[-1].index("^^^^") == shown[-2].index("WORD")

@@ -27,5 +27,10 @@ def test_a_promotion_as_json_holds_the_digests_in_full(plan: Plan) -> None:
 
     assert (told["type"], told["from"], told["to"], told["runs"]) == ("promotion", "dev", "stg", list(RUNS))
     assert list(told["images"].values()) == [DIGEST, f"ghcr.io/shop/web:2@{DIGEST}"]
-    assert [each["step"] for each in told["changes"]] == ["api:deploy", "web:deploy"]
-    assert told["total"] == {"none": 1, "create": 1}
+    assert [each["step"] for each in told["changes"]] == [
+        "db:deploy",
+        "migrate:deploy",
+        "api:deploy",
+        "web:deploy",
+    ]
+    assert told["total"] == {"none": 3, "create": 1}

@@ -45,4 +45,5 @@ def test_what_became_of_a_folder_is_one_line() -> None:
         "changed": ["a.yaml"],
         "same": ["b.yaml", "c.yaml"],
         "removed": ["old.yaml"],
+        "warnings": [],
     }

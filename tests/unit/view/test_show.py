@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from fleetflow_tasks.engine.model import (
@@ -25,6 +26,7 @@ from fleetflow_tasks.plan.model import Plan, Step, StepId
 from fleetflow_tasks.view import version
 from fleetflow_tasks.view.fold import fold
 from fleetflow_tasks.view.show import Spent, as_json, screen, spent
+from tests.golden import golden
 from tests.unit.view.conftest import Story
 from tests.unit.view.test_because import run
 
@@ -253,11 +255,13 @@ def test_several_workers_of_one_machine_are_told_apart(story: Story) -> None:
     assert "host1:43  -            given back 1 time" in next(line for line in lines if line.startswith("db:deploy"))
 
 
-def test_tables_are_cut_where_the_terminal_ends_and_colours_come_after(story: Story) -> None:
-    narrow = screen(record(story, ended(story)), colour=True, columns=40).splitlines()
+@pytest.mark.parametrize(("name", "columns"), [("show-80", 80), ("show-200", 200), ("show-40", 40), ("show", None)])
+def test_the_story_of_a_run_fits_the_window(story: Story, name: str, columns: int | None) -> None:
+    golden(name, screen(record(story, ended(story)), columns=columns))
 
-    assert "stage:prepare    \x1b[32msucceeded\x1b[0m  0.0s    1.0…" in narrow
-    assert "\x1b[1mSTEP             STATUS     WAITED  RAN…\x1b[0m" in narrow
+
+def test_the_story_of_a_run_in_colour(story: Story) -> None:
+    golden("show-80-coloured", screen(record(story, ended(story)), columns=80, colour=True))
 
 
 def test_a_run_whose_steps_are_forgotten_is_told_all_the_same(story: Story) -> None:
@@ -311,7 +315,7 @@ def test_a_rollback_says_which_run_comes_again_and_what_is_different_then(story:
         "= 2 unchanged",
     ]
     told = json.loads(version.as_json(found))
-    assert (told["type"], told["to"]["id"], told["from"]["id"]) == ("rollback-plan", "r-good", "r-last")
+    assert (told["type"], told["to"]["run"], told["from"]["run"]) == ("rollback-plan", "r-good", "r-last")
 
 
 def test_a_rollback_from_a_plan_that_cannot_be_opened_says_that_changes_are_not_known(story: Story) -> None:

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 from msgspec.structs import replace
 
+from fleetflow_tasks.config.model import ServiceName
 from fleetflow_tasks.engine.model import AnyEvent, RunEnded
 from fleetflow_tasks.errors import Place, Problem
-from fleetflow_tasks.plan.model import StepId
-from fleetflow_tasks.view.fold import Picture
+from fleetflow_tasks.plan.model import Plan, StepId
+from fleetflow_tasks.plan.restart import restarting
+from fleetflow_tasks.view.fold import Picture, rows
 from fleetflow_tasks.view.summary import failure, summary
 from tests.unit.view.conftest import Story, folded
 
@@ -20,6 +22,22 @@ def test_a_good_run_is_one_line(story: Story) -> None:
     )
 
     assert summary(picture) == "succeeded in 5.0s: 3 services deployed, 1 unchanged"
+
+
+def test_what_was_restarted_was_not_deployed(plan: Plan) -> None:
+    story = Story(restarting(plan, [ServiceName("db"), ServiceName("api")]))
+    picture = folded(
+        story.begin(),
+        [
+            *story.well("db:restart", "restarted", changed=True),
+            story.moved("api:restart", "running"),
+            story.progress("api:restart", "waiting"),
+        ],
+    )
+    (_, api) = rows(picture)
+
+    assert (api.state, api.text) == ("starting", "waiting")
+    assert summary(picture).endswith(": 1 service restarted, 1 not done yet")
 
 
 def test_a_bad_run_tells_each_failure_and_what_was_not_done_for_it(story: Story) -> None:
@@ -144,6 +162,28 @@ def test_a_failure_says_which_attempt_it_was_and_where_the_text_is(story: Story)
     assert failure(picture, StepId("web:deploy")) == ["web:deploy failed on docker: nobody came"]
     assert failure(picture, StepId("migrate:deploy")) == [
         "migrate:deploy failed on docker, not tried again: nobody said why"
+    ]
+
+
+def test_on_a_terminal_long_lines_of_a_failure_are_broken(story: Story) -> None:
+    picture = folded(
+        story.begin(),
+        [
+            *story.up("db"),
+            story.badly("api:deploy", "the image `shop/api:9` does not exist, or may not be read", fix="push it"),
+            story.moved("web:deploy", "skipped"),
+            story.moved("migrate:deploy", "skipped"),
+            RunEnded(status="failed", **story.stamp()),
+        ],
+    )
+
+    assert summary(picture, columns=60).splitlines() == [
+        "api:deploy failed on docker, not tried again: the image",
+        "  `shop/api:9` does not exist, or may not be read",
+        "  fix: push it",
+        "",
+        "not done: migrate, web, because api:deploy failed",
+        "failed in 5.0s: 1 service deployed, 1 failed, 2 skipped",
     ]
 
 

@@ -2,13 +2,15 @@
 import json
 from typing import Any
 
+import pytest
+
 from fleetflow_tasks.config.model import ProjectName, RuntimeName, ServiceName, StageName
 from fleetflow_tasks.engine.model import Because, Run, RunId
 from fleetflow_tasks.errors import Problem
-from fleetflow_tasks.plan.model import Plan, Step, StepId
-from fleetflow_tasks.runtimes.base import Change, FieldChange, ServiceStatus
+from fleetflow_tasks.plan.model import Plan, StepId
+from fleetflow_tasks.runtimes.base import Change, ServiceStatus
 from fleetflow_tasks.view import tables
-from fleetflow_tasks.view.tables import changes
+from tests.golden import golden
 
 
 def status(name: str, state: Any = "running", **fields: Any) -> ServiceStatus:
@@ -25,14 +27,14 @@ def narrowed(plan: Plan, *steps: str) -> Plan:
     return Plan(project=plan.project, stage=plan.stage, root=plan.root, services=plan.services, steps=kept)
 
 
-def test_what_runs_stands_in_a_table_by_name() -> None:
+def test_what_runs_stands_in_a_table_by_name(plan: Plan) -> None:
     found = [
         status("web", since=875.0, ports=("127.0.0.1:8080->80/tcp", "53/udp"), image="shop/web:2"),
         status("db", "unhealthy", since=990.0, image="postgres:16", text="healthy 2 of 3", restarts=2, drift=True),
         status("api", "missing"),
     ]
 
-    assert tables.services(found, now=1000.0).splitlines() == [
+    assert tables.services(plan, found, now=1000.0).splitlines() == [
         "SERVICE  STATE      SINCE   PORTS                           IMAGE",
         "api      missing    -       -                               -",
         "db       unhealthy  10.0s   -                               postgres:16  healthy 2 of 3, 2 restarts, differs from the files",
@@ -40,18 +42,18 @@ def test_what_runs_stands_in_a_table_by_name() -> None:
     ]
 
 
-def test_the_runtime_stands_there_where_there_are_several() -> None:
+def test_the_runtime_stands_there_where_there_are_several(plan: Plan) -> None:
     found = [status("web"), status("edge", runtime=RuntimeName("cloudrun"))]
 
-    assert tables.services(found, now=0.0).splitlines() == [
+    assert tables.services(plan, found, now=0.0).splitlines() == [
         "SERVICE  STATE    RUNTIME   SINCE  PORTS  IMAGE",
         "edge     running  cloudrun  -      -      -",
         "web      running  docker    -      -      -",
     ]
 
 
-def test_states_are_coloured_and_columns_stay() -> None:
-    lines = tables.services([status("web", "failed")], now=0.0, colour=True).splitlines()
+def test_states_are_coloured_and_columns_stay(plan: Plan) -> None:
+    lines = tables.services(plan, [status("web", "failed")], now=0.0, colour=True).splitlines()
 
     assert lines == [
         "\x1b[1mSERVICE  STATE   SINCE  PORTS  IMAGE\x1b[0m",
@@ -59,19 +61,16 @@ def test_states_are_coloured_and_columns_stay() -> None:
     ]
 
 
-def test_where_nothing_runs_it_is_said_how_something_would() -> None:
-    assert tables.services([], now=0.0) == "nothing runs here; `flow up` brings the stage up"
+def test_where_nothing_runs_it_is_said_how_something_would(plan: Plan) -> None:
+    assert tables.services(plan, [], now=0.0) == "nothing runs in shop/stg; `flow up --stage=stg` brings it up"
 
 
-def test_services_are_json_too() -> None:
-    assert json.loads(tables.services_json([status("web"), status("api")])) == {
-        "v": 1,
-        "type": "ps",
-        "services": [
-            {"service": "api", "state": "running", "runtime": "docker"},
-            {"service": "web", "state": "running", "runtime": "docker"},
-        ],
-    }
+def test_services_are_json_too(plan: Plan) -> None:
+    told = json.loads(tables.services_json(plan, [status("web"), status("api")]))
+
+    assert [told.pop(name) for name in ("v", "type", "project", "stage", "warnings")] == [1, "ps", "shop", "stg", []]
+    assert [each["service"] for each in told.pop("services")] == ["api", "web"]
+    assert told == {}
 
 
 def test_runs_stand_in_a_table() -> None:
@@ -88,7 +87,7 @@ def test_runs_stand_in_a_table() -> None:
         "r1   succeeded  shop/stg  15m ago  2.5s   -",
     ]
     assert tables.runs([], now=0.0) == "no runs yet"
-    assert [each["id"] for each in json.loads(tables.runs_json(found))["runs"]] == ["r3", "r2", "r1"]
+    assert [each["run"] for each in json.loads(tables.runs_json(found))["runs"]] == ["r3", "r2", "r1"]
 
 
 def test_where_no_run_is_found_it_is_said_of_what() -> None:
@@ -130,71 +129,57 @@ def test_a_narrow_terminal_gets_the_ends_of_ids_and_then_lines_that_are_cut() ->
         "RUN       STATUS     STAGE     WHEN     TOOK  BY  NOTE",
         "abcdefgh  succeeded  shop/stg  15m ago  -     -   commit 1a2b3c on main",
     ]
-    assert tables.runs(found, now=1000.0, columns=60).splitlines()[1] == (
-        "abcdefgh  succeeded  shop/stg  15m ago  -     -   commit 1a…"
-    )
-    assert tables.runs(found, now=1000.0, columns=16, colour=True).splitlines()[1] == "abcdefgh  \x1b[32msucce…\x1b[0m"
 
 
-def test_a_plan_tells_what_it_would_do_and_why_and_sums_it_up(plan: Plan) -> None:
-    found = {
-        StepId("db:deploy"): Change(kind="create", cause="not there"),
-        StepId("migrate:deploy"): Change(kind="run", cause="image changed"),
-        StepId("api:deploy"): Change(
-            kind="replace",
-            cause="image changed",
-            downtime="~1 s: published port",
-            fields=(
-                FieldChange(field="image", old="x:1", new="x:2"),
-                FieldChange(field="environment.A", old=None, new=""),
-            ),
-        ),
-        StepId("old:remove"): Change(kind="remove", cause="declared no more"),
-    }
-
-    assert changes(plan, found).splitlines() == [
-        "+ create     db       not there",
-        "> run        migrate  image changed",
-        "± replace    api      image changed; downtime ~1 s: published port",
-        "    image: x:1 -> x:2",
-        '    environment.A: - -> ""',
-        "- remove     old      declared no more",
-        "= unchanged  web",
-        "",
-        "plan: 1 to create, 1 to replace, 1 to run, 1 to remove, 1 unchanged",
-    ]
-
-
-def test_a_terminal_that_cannot_gets_plain_signs(plan: Plan) -> None:
-    found = {StepId("api:deploy"): Change(kind="replace"), StepId("web:deploy"): Change(kind="update")}
-
-    assert changes(plan, found, unicode=False).splitlines()[:2] == ["! replace    api", "~ update     web"]
-
-
-def test_many_unchanged_services_are_counted(plan: Plan) -> None:
-    steps = tuple(
-        Step(id=StepId(f"s{number}:deploy"), action="deploy", runtime=RuntimeName("docker"), queue=plan.steps[0].queue)
-        for number in range(11)
-    )
-    many = Plan(project=plan.project, stage=plan.stage, root="/", services=(), steps=steps)
-
-    assert changes(many, {}) == "= 11 services unchanged\n\nplan: 11 unchanged"
+FLEET = [
+    run(
+        "01k4this0000000000abcdefgh",
+        status="running",
+        started=990.0,
+        submitted=988.0,
+        actor="ann@laptop",
+        note="commit 1a2b3c",
+    ),
+    run(
+        "01k4this0000000000bcdefghj",
+        status="queued",
+        submitted=995.0,
+        actor="ci@build7",
+        note="job 4711 of pipeline main",
+    ),
+    run(
+        "01k4that0000000000cdefghjk",
+        status="failed",
+        started=110.0,
+        ended=812.5,
+        actor="somebody-with-a-long-name@build-machine-7.example.org",
+        problem=Problem(code="run-timeout", message="not done after 700 s, the time that it was given"),
+    ),
+    run("01k4that0000000000defghjkm", started=20.0, submitted=10.0, ended=22.5, actor="ann@laptop"),
+]
+RUNNING = [
+    status(
+        "web", since=875.0, ports=("127.0.0.1:8080->80/tcp", "53/udp"), image="registry.example.org/shop/web:2.14.0"
+    ),
+    status("db", "unhealthy", since=990.0, image="postgres:16", text="healthy 2 of 3", restarts=2, drift=True),
+    status("search-index", "missing"),
+    status("edge", "completed", since=10.0, runtime=RuntimeName("cloudrun"), image="europe-docker.pkg.dev/p/r/edge:9"),
+]
 
 
-def test_a_plan_for_some_services_prunes_nothing(plan: Plan) -> None:
-    found = {StepId("old:remove"): Change(kind="remove")}
-
-    assert changes(narrowed(plan, "db:deploy"), found).splitlines()[-1] == "plan: 1 unchanged"
-
-
-def test_an_empty_plan_has_nothing_to_do(plan: Plan) -> None:
-    assert changes(narrowed(plan), {}) == "plan: nothing to do"
+@pytest.mark.parametrize(("name", "columns"), [("runs-80", 80), ("runs-200", 200), ("runs-40", 40), ("runs", None)])
+def test_the_table_of_runs_fits_the_window(name: str, columns: int | None) -> None:
+    golden(name, tables.runs(FLEET, now=1000.0, columns=columns))
 
 
-def test_the_stages_own_removals_are_named_as_such(plan: Plan) -> None:
-    found = {StepId("stage:remove"): Change(kind="remove", cause="empty")}
+@pytest.mark.parametrize(("name", "columns"), [("ps-80", 80), ("ps-200", 200), ("ps-40", 40), ("ps", None)])
+def test_the_table_of_services_fits_the_window(plan: Plan, name: str, columns: int | None) -> None:
+    golden(name, tables.services(plan, RUNNING, now=1000.0, columns=columns))
 
-    assert changes(narrowed(plan, "stage:prune"), found).splitlines()[0] == "- remove  (stage remove)  empty"
+
+def test_tables_are_coloured_where_it_helps(plan: Plan) -> None:
+    golden("runs-80-coloured", tables.runs(FLEET, now=1000.0, columns=80, colour=True))
+    golden("ps-80-coloured", tables.services(plan, RUNNING, now=1000.0, columns=80, colour=True))
 
 
 def test_changes_are_json_too(plan: Plan) -> None:
@@ -205,8 +190,18 @@ def test_changes_are_json_too(plan: Plan) -> None:
         "type": "plan",
         "project": "shop",
         "stage": "stg",
-        "changes": [{"step": "db:deploy", "service": "db", "change": {"kind": "create"}}],
+        "changes": [
+            {
+                "step": "db:deploy",
+                "service": "db",
+                "kind": "create",
+                "cause": "",
+                "fields": [],
+                "downtime": "none",
+            }
+        ],
         "total": {"create": 1},
+        "warnings": [],
     }
 
 

@@ -12,7 +12,7 @@ from fleetflow_tasks.engine.model import EventId, Run, RunId, Snapshot, StepStat
 from fleetflow_tasks.engine.overview import Overview, StageOverview
 from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.model import QueueName, StepId
-from fleetflow_tasks.view import queue
+from fleetflow_tasks.view import queue, waiting
 from fleetflow_tasks.view.waiting import loads, waits
 
 DOCKER = QueueName("docker")
@@ -91,7 +91,7 @@ def test_colours_show_what_needs_somebody() -> None:
 
     assert lines[0].startswith("\x1b[1mshop/stg\x1b[0m  run r-active")
     assert lines[1].startswith("  \x1b[31mready  \x1b[0m  web:deploy  for 5.0s: no worker")
-    assert lines[-1] == "\x1b[31mdocker  0        0      0     1      0        0\x1b[0m"
+    assert lines[-1] == "docker  \x1b[31m0\x1b[0m        0      0     1      0        0"
 
 
 def test_where_nothing_happens_it_is_said_how_something_would() -> None:
@@ -207,6 +207,26 @@ def test_queues_are_listed_that_are_served_filled_or_needed() -> None:
         ("docker.old", 0, 0, 0, 0, 3),
         ("docker.web1", 0, 0, 0, 1, 0),
     ]
+
+
+def test_who_looks_at_one_run_is_told_what_that_one_waits_for() -> None:
+    queued = run("r-queued", status="queued", started=None)
+    overview = seen(
+        stage(
+            step("db:deploy", "running", worker=WorkerId("host1:1:a"), started=996.0),
+            step("api:deploy", "ready"),
+            step("web:deploy", "ready"),
+            step("mail:deploy", "delayed", due=1012.0),
+            line=(queued,),
+        )
+    )
+
+    nobody = "no worker serves queue `docker`, none was ever seen"
+    assert waiting.reasons(RunId("r-active"), overview) == waiting.Reasons(
+        steps={StepId("api:deploy"): nobody, StepId("web:deploy"): nobody}
+    )
+    assert waiting.reasons(RunId("r-queued"), overview) == waiting.Reasons(run="waits for run r-active")
+    assert waiting.reasons(RunId("r-none"), overview) == waiting.Reasons()
 
 
 def test_all_of_it_is_json_too() -> None:

@@ -77,7 +77,7 @@ def test_the_rich_stage_is_spoken_of_only_in_passing() -> None:
 
 
 def test_a_block_that_cannot_be_read_is_told_before_all_else() -> None:
-    found = said(plan(service(options={"concurrency": [1]}, replicas=2, places={"options.cloudrun": at(9)})))
+    found = said(plan(service(options={"concurrency": [1]}, replicas=2, places={"options": at(9)})))
 
     assert found == [
         (

@@ -65,7 +65,7 @@ def test_the_rich_stage_is_spoken_of_only_in_passing() -> None:
 
 
 def test_a_block_that_cannot_be_read_is_told_before_all_else() -> None:
-    place = {"options.kubernetes": at(9)}
+    place = {"options": at(9)}
     found = said(plan(service(options={"max_surge": [1]}, replicas=2, restart="no", places=place)))
 
     assert found == [
@@ -563,7 +563,7 @@ def test_what_nobody_can_reach_is_told_where_somebody_waits_for_it() -> None:
 
 def test_two_services_cannot_have_one_port_of_the_nodes() -> None:
     options = {"service_type": "NodePort", "node_port": 30080}
-    a = service("a", ports=WEB, options=options, places={"options.kubernetes": at(3)})
+    a = service("a", ports=WEB, options=options, places={"options": at(3)})
 
     (problem,) = check(plan(a, service("long", ports=WEB, options=options)))
 

@@ -8,9 +8,9 @@ Beyond KDL's own escapes two things are guarded: `$` begins a variable in FleetF
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from fleetflow_tasks.config.model import Data
+from msgspec.structs import replace
 
-Scalar = str | int | float | bool
+from fleetflow_tasks.config.model import Data
 
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
 _KEYWORDS = frozenset({"true", "false", "null", "inf", "nan"})
@@ -19,19 +19,42 @@ _TEMPLATE = re.compile(r"(?<=\{)[{%#]")
 _INDENT = "    "
 
 
+class Reference(Data, frozen=True, kw_only=True):
+    """A variable, by its name."""
+
+    name: str
+
+
+class Mixed(Data, frozen=True, kw_only=True):
+    """A text with variables in it: `postgres://${USER}@db`."""
+
+    pieces: tuple[str | Reference, ...]
+
+
+Scalar = str | int | float | bool | Mixed
+
+
 class Node(Data, frozen=True, kw_only=True):
-    """children: None for a node without a block."""
+    """children: None for a node without a block. behind: a remark at the end of its line, the first where it has several."""
 
     name: str
     args: tuple[Scalar, ...] = ()
     props: Mapping[str, Scalar] = {}
     children: "tuple[Node | Remark, ...] | None" = None
+    behind: str = ""
 
 
 class Remark(Data, frozen=True, kw_only=True):
     """A comment of one line."""
 
     text: str
+
+
+class Line(Data, frozen=True, kw_only=True):
+    """remark: what stands behind it, without the slashes; empty where nothing does."""
+
+    text: str
+    remark: str = ""
 
 
 def node(name: str, *args: Scalar, **props: Scalar) -> Node:
@@ -49,21 +72,23 @@ def block(name: str, *children: Node | Remark, args: tuple[Scalar, ...] = ()) ->
 
 def kdl(nodes: Iterable[Node | Remark]) -> str:
     """A document, with a line break at its end."""
-    return "".join(f"{line}\n" for line in _lines(nodes))
+    return "".join(f"{line.text}  // {line.remark}\n" if line.remark else f"{line.text}\n" for line in lines(nodes))
 
 
-def _lines(nodes: Iterable[Node | Remark]) -> Iterator[str]:
+def lines(nodes: Iterable[Node | Remark]) -> Iterator[Line]:
+    """A document line by line, for whoever puts the remarks elsewhere."""
     for each in nodes:
         if isinstance(each, Remark):
-            yield f"// {_remark(each.text)}"
+            yield Line(text=f"// {_remark(each.text)}")
             continue
         head = " ".join((_name(each.name), *map(_scalar, each.args), *_props(each.props)))
+        behind = _remark(each.behind)
         if each.children is None:
-            yield head
+            yield Line(text=head, remark=behind)
         else:
-            yield f"{head} {{"
-            yield from (_INDENT + line for line in _lines(each.children))
-            yield "}"
+            yield Line(text=f"{head} {{", remark=behind)
+            yield from (replace(line, text=_INDENT + line.text) for line in lines(each.children))
+            yield Line(text="}")
 
 
 def _props(props: Mapping[str, Scalar]) -> Iterator[str]:
@@ -72,19 +97,27 @@ def _props(props: Mapping[str, Scalar]) -> Iterator[str]:
 
 
 def _name(name: str) -> str:
-    return name if _BARE.fullmatch(name) and name not in _KEYWORDS else _quoted(name, dollar="$")
+    return name if _BARE.fullmatch(name) and name not in _KEYWORDS else f'"{_escaped(name, dollar="$")}"'
 
 
 def _scalar(value: Scalar) -> str:
     if isinstance(value, bool):
         return "#true" if value else "#false"
-    return _quoted(value) if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float) and value.is_integer():
+        return f"{value:.0f}"
+    if isinstance(value, Mixed):
+        return '"' + "".join(_piece(each) for each in value.pieces) + '"'
+    return f'"{_escaped(value)}"' if isinstance(value, str) else repr(value)
 
 
-def _quoted(value: str, dollar: str = "$$") -> str:
+def _piece(piece: str | Reference) -> str:
+    return f"${{{piece.name}}}" if isinstance(piece, Reference) else _escaped(piece)
+
+
+def _escaped(value: str, dollar: str = "$$") -> str:
     """dollar: how one is written; in a name it begins no variable."""
     text = "".join(dollar if each == "$" else _ESCAPES.get(each) or _shown(each) for each in value)
-    return f'"{_TEMPLATE.sub(_point, text)}"'
+    return _TEMPLATE.sub(_point, text)
 
 
 def _shown(letter: str) -> str:

@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from fleetflow_tasks.config.as_kdl import Node, Remark, block, kdl, node, switch
 from fleetflow_tasks.config.load import load
-from fleetflow_tasks.runtimes.cloudrun.as_kdl import Node, Remark, block, kdl, node, switch
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prints the page: `python -m fleetflow_tasks.view.catalogue > docs/errors.md`."""
+
+import sys
+
+from fleetflow_tasks.view.catalogue import CHAPTERS
+from fleetflow_tasks.view.catalogue.page import page
+
+if __name__ == "__main__":
+    sys.stdout.write(page(CHAPTERS))
