@@ -61,6 +61,7 @@ bench: ## measure beside Docker Compose, kubectl, Helm and Celery's canvas, and 
 	@$(BIN)/python bench/cloudrun.py $(if $(QUICK),--quick)
 	@$(BIN)/python bench/engine.py $(if $(QUICK),--quick)
 	@$(BIN)/python bench/fleet.py $(if $(QUICK),--quick)
+	@$(BIN)/python bench/cli.py $(if $(QUICK),--quick)
 
 docs: ## check the documentation: links, examples, what it says of the project
 	@scripts/setup

@@ -46,7 +46,7 @@ EXITS: Mapping[int, str] = {
 }
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class Place(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A spot in a file that a person can go to.
 
     file: as the user would type it, relative to the working directory or the project's root.

@@ -9,7 +9,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
 from fleetflow_tasks.api.connected import opened
@@ -56,12 +55,14 @@ def built(
     *,
     only: Collection[str] = (),
     push: bool = False,
+    pull: bool = False,
     cache: bool = True,
     report: Report = lambda service, text: None,
 ) -> Images:
     """The stage's images, built where they are not there, and pushed. only: of these services alone.
 
-    cache: False: built in any case, and each step anew. Raises ConfigError, PlanError, UnavailableError, and
+    pull: what they begin with is asked for again. cache: False: each step is done anew. With either, images are built that
+    are there too. Raises ConfigError, PlanError, UnavailableError, and
     FleetFlowError with all that went wrong: what can be built is built all the same.
     """
     planned = plan(request, only=only, with_dependencies=False)
@@ -73,7 +74,7 @@ def built(
 
     def one(service: ResolvedService) -> Image:
         attempt = _ByHand(stop, lambda text: report(service.name, text))
-        found = builder.build(planned.plan, service, attempt, cache=cache)
+        found = builder.build(planned.plan, service, attempt, pull=pull, cache=cache)
         digest = builder.push(planned.plan, service, attempt) if push else ""
         return Image(
             service=service.name,
@@ -143,6 +144,8 @@ def _all(
     one: Callable[[ResolvedService], Image], services: list[ResolvedService], stop: threading.Event
 ) -> tuple[Image, ...]:
     """Several at once. A KeyboardInterrupt stops them all, and comes out."""
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(AT_ONCE) as pool:
         try:
             running = [pool.submit(one, service) for service in services]

@@ -6,17 +6,20 @@ A plan names what will be built by its hash, so the files are read here; `plan` 
 
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import replace
 
 from fleetflow_tasks.config.model import Build, Project, Service, ServiceName, StageName
-from fleetflow_tasks.context.content import Content, read
-from fleetflow_tasks.context.folder import IGNORE, ContextError
 from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.model import Plan
 
+if TYPE_CHECKING:  # what reads files and knows tar is loaded for who has something to build
+    from fleetflow_tasks.context.content import Content
+    from fleetflow_tasks.context.folder import ContextError
+
 LARGE = 500_000_000  # bytes: half a minute on a fast line, sent anew for each build
+WORTH = 1_000_000  # bytes: what is smaller is not why a context is large
 SHOWN = 5  # of what cannot be sent
 
 Contents = Mapping[ServiceName, str]
@@ -34,11 +37,12 @@ def contents(
     problems: list[Problem] = []
     found: dict[str, Content | ContextError] = {}
     for service in stage.services if stage is not None else ():
-        if service.build is not None and service.name not in but:
-            answer = found.setdefault(repr(service.build), _read(Path(project.root), service.build))
-            problems += _problems(service, service.build, answer)
-            if isinstance(answer, Content):
-                hashes[service.name] = answer.hash
+        if service.build is None or service.name in but:
+            continue
+        key = repr(service.build)
+        answer = found[key] = found.get(key) or _read(Path(project.root), service.build)
+        hashes |= {service.name: answer.hash} if not isinstance(answer, Exception) else {}
+        problems += _problems(service, service.build, answer)
     return hashes, tuple(problems)
 
 
@@ -47,15 +51,18 @@ def unread(made: Plan) -> frozenset[ServiceName]:
     return frozenset(each.name for each in made.services if each.build is not None and not each.build.hash)
 
 
-def _read(root: Path, build: Build) -> Content | ContextError:
+def _read(root: Path, build: Build) -> "Content | ContextError":
+    from fleetflow_tasks.context.content import read
+    from fleetflow_tasks.context.folder import ContextError
+
     try:
         return read(root, build)
     except ContextError as error:
         return error
 
 
-def _problems(service: Service, build: Build, answer: Content | ContextError) -> Iterator[Problem]:
-    if isinstance(answer, ContextError):
+def _problems(service: Service, build: Build, answer: "Content | ContextError") -> Iterator[Problem]:
+    if isinstance(answer, Exception):
         yield _placed(service, answer.problem, answer.field)
         return
     if answer.special:
@@ -70,17 +77,17 @@ def _special(build: Build, names: tuple[str, ...]) -> Problem:
         code="build-special",
         message=f"what is no file, folder or link in `{build.context}` is not sent to the builder",
         cause=(", ".join(names[:SHOWN]) + more,),
-        fix=f"name it in `{IGNORE}`, or keep it elsewhere",
+        fix="name it in `.dockerignore`, or keep it elsewhere",
     )
 
 
-def _large(build: Build, content: Content) -> Problem:
+def _large(build: Build, content: "Content") -> Problem:
     name = next((name for name, _ in content.biggest), "")
     return Problem(
         code="build-large",
         message=f"`{build.context}` is read for each plan and sent for each build, and has {_shown(content.size)}",
-        cause=tuple(f"{_shown(size):>8}  {each}" for each, size in content.biggest),
-        fix=f"name in `{IGNORE}` what the image does not need, such as `{name}`",
+        cause=tuple(f"{_shown(size):>8}  {each}" for each, size in content.biggest if size >= WORTH),
+        fix=f"name in `.dockerignore` what the image does not need, such as `{name}`",
     )
 
 

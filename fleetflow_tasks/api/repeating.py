@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from fleetflow_tasks.api.connected import Say, opened, settings_of
 from fleetflow_tasks.api.following import KNOWN_RUNS, Follow, Following, which
 from fleetflow_tasks.api.leave import allowed
-from fleetflow_tasks.api.origin import actor, again
+from fleetflow_tasks.api.origins import actor, again
 from fleetflow_tasks.api.request import Request
 from fleetflow_tasks.api.running import handed, superseded, up
 from fleetflow_tasks.config.model import ProjectName, StageName

@@ -1,16 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a user asked for, and the files behind it: which project, which stage, which runtimes."""
+"""What a user asked for, and the files behind it: which project, which stage, which runtimes.
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+A request is made before anything is read, for each command and on each TAB, so the reader is imported where it reads.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fleetflow_tasks.config.load import Loaded, load
+import msgspec
+
 from fleetflow_tasks.config.model import Data, RuntimeName, StageName
-from fleetflow_tasks.config.schema import Blocks
 from fleetflow_tasks.errors import ConfigError, Problem
-from fleetflow_tasks.plan.resolve import NAMES
-from fleetflow_tasks.runtimes import registry
-from fleetflow_tasks.runtimes.base import Runtime
+
+if TYPE_CHECKING:
+    from fleetflow_tasks.config.load import Loaded, Shelf
+    from fleetflow_tasks.config.schema import Blocks
+    from fleetflow_tasks.runtimes.base import Runtime
 
 LOCAL = StageName("local")
 
@@ -35,14 +43,40 @@ class Request(Data, frozen=True, kw_only=True):
     canary: int | None = None
 
 
-def chosen(request: Request, *, values: bool = True) -> tuple[Loaded, StageName]:
+def chosen(request: Request, *, values: bool = True) -> "tuple[Loaded, StageName]":
     """The project as the chosen stage sees it: `fleet.{stage}.kdl` and `.env.{stage}` count for that stage alone.
 
     values: False for who needs no secrets: one may then be without a value here.
     """
     named = request.stage or request.environ.get("FLEETFLOW_STAGE") or request.environ.get("FLEET_STAGE")
-    stage = StageName(named) if named else _default_stage(load_project(request, None))
-    return load_project(request, stage, values=values), stage
+    with reading_once():
+        stage = StageName(named) if named else _default_stage(load_project(request, None))
+        return load_project(request, stage, values=values), stage
+
+
+class _Read(msgspec.Struct):
+    """What was read inside of `reading_once`: of each folder and file the shelf, and what each question came to."""
+
+    shelves: "dict[_Where, Shelf]" = {}
+    loaded: "dict[_Question, Loaded | ConfigError]" = {}
+
+
+_Where = tuple[Path, str | None]
+_Question = tuple[_Where, StageName | None, bool, bool, tuple[tuple[str, str], ...]]
+_READ: ContextVar[_Read | None] = ContextVar("read", default=None)
+
+
+@contextmanager
+def reading_once() -> Iterator[None]:
+    """Inside, a file is read and parsed once, and a stage put together once, however many questions need them.
+
+    So a command that asks about many stages tells of one state of the files; the environment is taken to stay as it is.
+    """
+    token = _READ.set(_READ.get() or _Read())
+    try:
+        yield
+    finally:
+        _READ.reset(token)
 
 
 def folder(request: Request) -> Path:
@@ -54,10 +88,29 @@ def folder(request: Request) -> Path:
         raise ConfigError(Problem(code="no-folder", message=message, fix="change into a folder that exists")) from error
 
 
-def load_project(request: Request, stage: StageName | None, *, values: bool = True) -> Loaded:
-    directory = folder(request)
+def load_project(request: Request, stage: StageName | None, *, values: bool = True) -> "Loaded":
+    """The project as *stage* sees it, or all stages do. Raises ConfigError with all problems."""
+    from fleetflow_tasks.config.load import Shelf
 
-    def read(blocks: Blocks) -> Loaded:
+    read = _READ.get() or _Read()
+    where = (folder(request), request.file)
+    question = (where, stage, values, request.strict, tuple(sorted(request.variables.items())))
+    if question not in read.loaded:
+        shelf = read.shelves.setdefault(where, Shelf())
+        try:
+            read.loaded[question] = _loaded(request, where[0], stage, shelf, values=values)
+        except ConfigError as error:
+            read.loaded[question] = error
+    found = read.loaded[question]
+    if isinstance(found, ConfigError):
+        raise found
+    return found
+
+
+def _loaded(request: Request, directory: Path, stage: StageName | None, shelf: "Shelf", *, values: bool) -> "Loaded":
+    from fleetflow_tasks.config.load import load
+
+    def read(blocks: "Blocks") -> "Loaded":
         return load(
             directory,
             file=Path(request.file) if request.file else None,
@@ -67,13 +120,16 @@ def load_project(request: Request, stage: StageName | None, *, values: bool = Tr
             strict=request.strict,
             blocks=blocks,
             values=values,
+            shelf=shelf,
         )
 
     return _with_others(read)
 
 
-def _with_others(read: Callable[[Blocks], Loaded]) -> Loaded:
+def _with_others(read: "Callable[[Blocks], Loaded]") -> "Loaded":
     """Packages are searched only for a text that says a word that we do not know: it may be one of theirs."""
+    from fleetflow_tasks.runtimes import registry
+
     known = registry.blocks()
     try:
         loaded = read(known)
@@ -95,18 +151,23 @@ def runtime_of(request: Request) -> RuntimeName | None:
     return RuntimeName(name) if name else None
 
 
-def foreign(loaded: Loaded, request: Request) -> Collection[str]:
+def foreign(loaded: "Loaded", request: Request) -> Collection[str]:
     """Runtimes that other packages bring; searched for only where a name is used that is not ours."""
+    from fleetflow_tasks.plan.resolve import NAMES
+    from fleetflow_tasks.runtimes import registry
+
     used = {stage.runtime.name for stage in loaded.project.stages}
     used |= {service.runtime for stage in loaded.project.stages for service in stage.services if service.runtime}
     used |= {name for name in (runtime_of(request),) if name}
     return () if used <= NAMES.keys() else [entry.name for entry in registry.installed()]
 
 
-def runtimes_of(request: Request) -> Callable[[RuntimeName], Runtime]:
+def runtimes_of(request: Request) -> "Callable[[RuntimeName], Runtime]":
+    from fleetflow_tasks.runtimes import registry
+
     made: dict[RuntimeName, Runtime] = {}
 
-    def runtime(name: RuntimeName) -> Runtime:
+    def runtime(name: RuntimeName) -> "Runtime":
         if name not in made:
             made[name] = registry.get(name, request.environ)
         return made[name]
@@ -114,7 +175,7 @@ def runtimes_of(request: Request) -> Callable[[RuntimeName], Runtime]:
     return runtime
 
 
-def _default_stage(loaded: Loaded) -> StageName:
+def _default_stage(loaded: "Loaded") -> StageName:
     names = [stage.name for stage in loaded.project.stages]
     if LOCAL in names:
         return LOCAL

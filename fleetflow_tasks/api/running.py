@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from fleetflow_tasks.api.connected import Say, opened, settings_of, store_of, which_redis
 from fleetflow_tasks.api.following import KNOWN_RUNS, Follow, Following, following, which
-from fleetflow_tasks.api.origin import actor, job_key, origin
+from fleetflow_tasks.api.origins import actor, job_key, origin
 from fleetflow_tasks.api.request import Request, runtimes_of
 from fleetflow_tasks.config.model import ProjectName, StageName
 from fleetflow_tasks.errors import Problem, RefusedError, UnavailableError

@@ -32,7 +32,7 @@ def command(run: str, now: bool, wait: bool, as_json: bool, quiet: bool) -> int:
     return EXIT_OK
 
 
-def _waited(following: api.Following, *, as_json: bool, quiet: bool) -> int:
+def _waited(following: "api.Following", *, as_json: bool, quiet: bool) -> int:
     from fleetflow_tasks.cli.follow import followed
 
     code = followed(following, as_json=as_json, quiet=quiet)

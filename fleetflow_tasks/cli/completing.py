@@ -5,9 +5,9 @@ click asks these while the shell waits, each with what stands on the line alread
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from click import Context, Parameter
 from click.shell_completion import CompletionItem
@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem
 if TYPE_CHECKING:
     from fleetflow_tasks.config.names import Names
 
-PATIENCE = 0.5  # seconds that Redis may take; who presses TAB waits for nothing longer
+PATIENCE = 1.0  # seconds that Redis may take; who presses TAB waits for nothing longer
 
 Items = list[CompletionItem]
 Complete = Callable[[Context, Parameter, str], Items]
@@ -60,13 +60,24 @@ def runs(ctx: Context, param: Parameter, incomplete: str) -> Items:
 def _names(ctx: Context) -> "Names":
     from fleetflow_tasks.config.names import names
 
-    file = ctx.params.get("file") or os.environ.get("FLEETFLOW_FILE")
-    return names(Path(ctx.params.get("directory") or "."), Path(file) if file else None)
+    said = _said(ctx)
+    file = said.get("file") or os.environ.get("FLEETFLOW_FILE")
+    return names(Path(said.get("directory") or "."), Path(file) if file else None)
 
 
 def _services(ctx: Context) -> tuple[str, ...]:
-    said = (ctx.params.get("stage"), ctx.params.get("stage_argument"), os.environ.get("FLEETFLOW_STAGE"))
-    return _names(ctx).of(next(filter(None, said), None))
+    said = _said(ctx)
+    stages = (said.get("stage"), said.get("stage_argument"), os.environ.get("FLEETFLOW_STAGE"))
+    return _names(ctx).of(next(filter(None, stages), None))
+
+
+def _said(ctx: Context) -> Mapping[str, Any]:
+    """What stands on the line. click reads nothing of one that ends in an option, so that is read again without it."""
+    words: list[str] = ctx.obj or []
+    if not words or not words[-1].startswith("-"):
+        return ctx.params
+    own = words[words.index(ctx.info_name or "") + 1 : -1]
+    return ctx.command.make_context(ctx.info_name, own, resilient_parsing=True).params
 
 
 def _beginning(words: Iterable[str], incomplete: str) -> Items:

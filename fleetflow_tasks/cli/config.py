@@ -47,7 +47,7 @@ def command(
         _config(found, origins=not no_origins, as_json=as_json)
 
 
-def _config(found: api.Configured, *, origins: bool, as_json: bool) -> None:
+def _config(found: "api.Configured", *, origins: bool, as_json: bool) -> None:
     from fleetflow_tasks.view import settled
 
     if as_json:

@@ -4,7 +4,7 @@
 import click
 
 from fleetflow_tasks import api
-from fleetflow_tasks.cli.options import colour, json_option, project_options, unicode
+from fleetflow_tasks.cli.options import colour, columns, json_option, project_options, unicode
 from fleetflow_tasks.errors import EXIT_OK, UnavailableError
 
 
@@ -19,5 +19,9 @@ def command(request: api.Request, as_json: bool) -> int:
     from fleetflow_tasks.view import checkup
 
     found = api.checkup(request)
-    click.echo(checkup.as_json(found) if as_json else checkup.text(found, colour=colour(), unicode=unicode()))
+    click.echo(
+        checkup.as_json(found)
+        if as_json
+        else checkup.text(found, colour=colour(), unicode=unicode(), columns=columns())
+    )
     return EXIT_OK if checkup.is_well(found) else UnavailableError.exit_code

@@ -18,6 +18,7 @@ import click
 from fleetflow_tasks.cli.interrupted import exit_code
 from fleetflow_tasks.errors import EXIT_INTERRUPTED, EXIT_UNWRITTEN, Bug, FleetFlowError, Problem
 
+_EXTRA = "Got unexpected extra argument"  # click's words
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
@@ -36,10 +37,17 @@ def told(error: FleetFlowError, *, as_json: bool) -> int:
 
 def misused(error: click.ClickException, *, as_json: bool) -> int:
     """The command line is wrong, which click says in its own way."""
-    error.show()
     context = error.ctx if isinstance(error, click.UsageError) else None
+    error.message += _too_many(error, context)
+    error.show()
     fix = f"{context.command_path} --help" if context else ""
     return _left(error.exit_code, Problem(code="usage", message=error.format_message(), fix=fix), as_json=as_json)
+
+
+def _too_many(error: click.ClickException, context: click.Context | None) -> str:
+    """Where a command takes a stage alone, a second word is a service, to who comes from another tool."""
+    takes_services = context is not None and any(param.name == "only" for param in context.command.params)
+    return "; services are named with --only" if takes_services and error.message.startswith(_EXTRA) else ""
 
 
 def stopped(by: BaseException | None, *, as_json: bool) -> int:
@@ -88,7 +96,9 @@ def is_full(error: OSError, *, as_json: bool) -> bool:
 
 def unwritten(error: OSError) -> int:
     print_nowhere()
-    full = FleetFlowError(Problem(code="unwritten", message=f"the output could not be written: {error.strerror}"))
+    full = FleetFlowError(
+        Problem(code="output-unwritten", message=f"the output could not be written: {error.strerror}")
+    )
     told(full, as_json=False)
     return EXIT_UNWRITTEN
 

@@ -59,7 +59,7 @@ def command(files: tuple[str, ...], file: str | None, directory: str, check: boo
     return code
 
 
-def _tell_as_json(done: api.Formatting, code: int, *, wrote: bool) -> int:
+def _tell_as_json(done: "api.Formatting", code: int, *, wrote: bool) -> int:
     from fleetflow_tasks.view import formatted
 
     problems = [*(done.error.problems if done.error else ()), *done.warnings]
@@ -90,7 +90,7 @@ def _tell(changed: Sequence[api.FormattedFile], *, diff: bool) -> None:
             click.echo(file.name)
 
 
-def _summarise(done: api.Formatting, *, wrote: bool) -> None:
+def _summarise(done: "api.Formatting", *, wrote: bool) -> None:
     from fleetflow_tasks.view import formatted
 
     changed = len(done.changed)

@@ -22,7 +22,7 @@ NOT_YET = "its rollback has not begun yet: `flow queue` says what it waits for"
 
 
 def told_or_followed(
-    following: api.Following, *, wait: bool, as_json: bool, quiet: bool, warnings: Sequence[Problem] = ()
+    following: "api.Following", *, wait: bool, as_json: bool, quiet: bool, warnings: Sequence[Problem] = ()
 ) -> int:
     """After a submit of any kind: the exit code, which with *wait* is the run's. warnings: that were said already."""
     found = [*warnings, *(_tell_again(following) if following.repeated else ())]
@@ -38,7 +38,7 @@ def told_or_followed(
         return followed(following, as_json=as_json, quiet=quiet)
 
 
-def followed(following: api.Following, *, as_json: bool, quiet: bool) -> int:
+def followed(following: "api.Following", *, as_json: bool, quiet: bool) -> int:
     """The run's exit code. One that failed stays failed, however well it was rolled back."""
     screen = Screen(as_json=as_json, quiet=quiet, interrupted=GOES_ON)
     screen.follow(following)
@@ -48,7 +48,7 @@ def followed(following: api.Following, *, as_json: bool, quiet: bool) -> int:
     return screen.exit_code
 
 
-def _follow_rollback(failed: api.Following, *, as_json: bool, quiet: bool) -> None:
+def _follow_rollback(failed: "api.Following", *, as_json: bool, quiet: bool) -> None:
     from fleetflow_tasks.view import because
 
     undoing = failed.undoing(patience=SILENCE)
@@ -68,7 +68,7 @@ def _follow_rollback(failed: api.Following, *, as_json: bool, quiet: bool) -> No
     return None
 
 
-def _told(following: api.Following, warnings: Sequence[Problem], *, as_json: bool, quiet: bool) -> int:
+def _told(following: "api.Following", warnings: Sequence[Problem], *, as_json: bool, quiet: bool) -> int:
     if as_json:
         return _told_as_json(following, warnings)
     from fleetflow_tasks.view.ink import queued
@@ -83,7 +83,7 @@ def _told(following: api.Following, warnings: Sequence[Problem], *, as_json: boo
     return EXIT_OK
 
 
-def _told_as_json(following: api.Following, warnings: Sequence[Problem]) -> int:
+def _told_as_json(following: "api.Following", warnings: Sequence[Problem]) -> int:
     from fleetflow_tasks.view import jsonl
 
     found = _unsafe(following)
@@ -94,12 +94,12 @@ def _told_as_json(following: api.Following, warnings: Sequence[Problem]) -> int:
     return EXIT_OK
 
 
-def _unsafe(following: api.Following) -> Sequence[Problem]:
+def _unsafe(following: "api.Following") -> Sequence[Problem]:
     problem = None if following.repeated else following.unsafe()
     return (problem,) if problem else ()
 
 
-def _tell_again(following: api.Following) -> Sequence[Problem]:
+def _tell_again(following: "api.Following") -> Sequence[Problem]:
     """A run that was there already may have ended: then nobody should take its end for that of something done now."""
     from fleetflow_tasks.engine.dispatch import ago
 

@@ -126,7 +126,7 @@ class _Questions:
         return click.confirm(f"Add {', '.join(ignore)} to {api.IGNORED}, to keep secrets out of git?", True, err=True)
 
 
-def _what(questions: _Questions, image: str | None, found: api.Surroundings) -> str:
+def _what(questions: _Questions, image: str | None, found: "api.Surroundings") -> str:
     def check(text: str) -> str:
         _can_build(text.strip(), found)
         return _image(text)
@@ -137,12 +137,12 @@ def _what(questions: _Questions, image: str | None, found: api.Surroundings) -> 
     return questions.answer(image, "Image to run", EXAMPLE, "image {}, as an example: --image names another", check)
 
 
-def _can_build(image: str | None, found: api.Surroundings) -> None:
+def _can_build(image: str | None, found: "api.Surroundings") -> None:
     if image == BUILD and not found.built:
         raise _unfit(f"there is no Dockerfile in {found.folder}", "name an image")
 
 
-def _where(questions: _Questions, port: str | None, runs: str, found: api.Surroundings) -> str:
+def _where(questions: _Questions, port: str | None, runs: str, found: "api.Surroundings") -> str:
     likely, why = NONE, "nothing is known of that image: --port says it"
     if runs == EXAMPLE:
         likely, why = str(EXAMPLE_PORT), "where it answers"
@@ -151,7 +151,7 @@ def _where(questions: _Questions, port: str | None, runs: str, found: api.Surrou
     return questions.answer(port, f"Port that it listens on, or `{NONE}`", likely, f"port {{}}, {why}", _port)
 
 
-def _tell(found: api.Surroundings) -> None:
+def _tell(found: "api.Surroundings") -> None:
     if found.manifest and not found.built:
         say(f"{found.manifest} is here and no Dockerfile: with one, `flow init --image .` builds and runs it")
     if found.compose:

@@ -7,7 +7,15 @@ import click
 
 from fleetflow_tasks import api
 from fleetflow_tasks.cli import completing
-from fleetflow_tasks.cli.options import colour, json_option, named_stage_options, say, span
+from fleetflow_tasks.cli.options import (
+    colour,
+    json_option,
+    named_alone_option,
+    named_stage_options,
+    names,
+    say,
+    span,
+)
 from fleetflow_tasks.config.model import ServiceName
 from fleetflow_tasks.runtimes.base import LogOptions
 
@@ -15,6 +23,7 @@ from fleetflow_tasks.runtimes.base import LogOptions
 @click.command("logs")
 @click.argument("services", nargs=-1, metavar="[SERVICE]…", shell_complete=completing.services)
 @named_stage_options
+@named_alone_option
 @click.option("-F", "--follow", is_flag=True, help="Go on until interrupted.")
 @click.option("-n", "--tail", type=click.IntRange(min=0), help="Only the last N lines of each service.")
 @click.option("--since", callback=span, metavar="AGE", help="Only what is younger: 90, 30s, 5m, 1h.")
@@ -24,6 +33,7 @@ from fleetflow_tasks.runtimes.base import LogOptions
 def command(
     request: api.Request,
     services: tuple[str, ...],
+    only: tuple[str, ...],
     follow: bool,
     tail: int | None,
     since: float | None,
@@ -49,7 +59,7 @@ def command(
         timestamps=timestamps,
         previous=previous,
     )
-    lines = api.logs(request, planned.plan, [ServiceName(name) for name in services], options)
+    lines = api.logs(request, planned.plan, [ServiceName(name) for name in (*services, *names(only))], options)
     shown = logs.Logs([service.name for service in planned.plan.services], timestamps=timestamps, colour=colour())
     silent = True
     for line in lines:

@@ -60,7 +60,7 @@ def _numbers(addresses: tuple[str, ...]) -> list[str]:
     return [HERE if address == "localhost" else address for address in addresses]
 
 
-def parsed(text: str) -> api.Forward:
+def parsed(text: str) -> "api.Forward":
     """`8080:80`, `80`, `:80`, `0:80`. Raises click.UsageError."""
     local, colon, remote = text.rpartition(":")
     numbers = (local or "0" if colon else remote, remote)

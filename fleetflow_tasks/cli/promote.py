@@ -111,7 +111,7 @@ def command(
         return told_or_followed(following, wait=wait, as_json=as_json, quiet=quiet)
 
 
-def _tell(found: api.Promotion, changed: Mapping[StepId, Change], *, as_json: bool) -> None:
+def _tell(found: "api.Promotion", changed: Mapping[StepId, Change], *, as_json: bool) -> None:
     from fleetflow_tasks.view import changes, promoted
 
     if as_json:
@@ -121,5 +121,5 @@ def _tell(found: api.Promotion, changed: Mapping[StepId, Change], *, as_json: bo
     click.echo(changes.text(found.plan, changed, colour=colour(), unicode=unicode(), columns=columns()))
 
 
-def _is_there(onto: api.Request, found: api.Promotion, changed: Mapping[StepId, Change]) -> bool:
+def _is_there(onto: api.Request, found: "api.Promotion", changed: Mapping[StepId, Change]) -> bool:
     return all(change.kind == "none" for change in changed.values()) and not api.is_held(onto, found.plan)

@@ -15,19 +15,30 @@ from click.shell_completion import (
 )
 
 
-class Bash(BashComplete):
+class _Line(ShellComplete):
+    """Keeps the words that stand on the line, as `ctx.obj`: click forgets them where the last is an option without its value."""
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
+        self.ctx_args = {**self.ctx_args, "obj": args}
+        return super().get_completions(args, incomplete)
+
+
+class Bash(_Line, BashComplete):
     def get_completion_args(self) -> tuple[list[str], str]:
         args, incomplete = super().get_completion_args()
         words = _joined([*args, incomplete])
         return words[:-1], words[-1]
 
 
-class Zsh(ZshComplete):
+class Zsh(_Line, ZshComplete):
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
         return _whole(super().get_completions(args, incomplete), incomplete)
 
 
-class Fish(FishComplete):
+class Fish(_Line, FishComplete):
+    # click's script takes what it is answered apart at each comma, and a list of services holds some.
+    source_template = FishComplete.source_template.replace('string split ","', 'string split -m 1 ","')
+
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
         return _whole(super().get_completions(args, incomplete), incomplete)
 

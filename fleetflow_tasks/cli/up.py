@@ -62,7 +62,7 @@ def command(
     return carried_out(request, planned.plan, as_json=as_json, quiet=quiet, timeout=timeout, adopt=adopt)
 
 
-def _nothing_to_do(planned: api.Planned, found: Mapping[StepId, Change], *, as_json: bool) -> int:
+def _nothing_to_do(planned: "api.Planned", found: Mapping[StepId, Change], *, as_json: bool) -> int:
     from fleetflow_tasks.view import tables
     from fleetflow_tasks.view.ink import counted
 

@@ -20,14 +20,15 @@ def command(request: api.Request, as_json: bool) -> int:
     wrong: list[Problem] = []
     warnings: list[Problem] = []
     plans: list[Plan] = []
-    for name in _stages(request, wrong):
-        try:
-            planned = api.validated(replace(request, stage=name))
-        except FleetFlowError as error:
-            wrong += [problem for problem in error.problems if problem not in wrong]
-            continue
-        warnings += [problem for problem in planned.warnings if problem not in warnings]
-        plans.append(planned.plan)
+    with api.reading_once():
+        for name in _stages(request, wrong):
+            try:
+                planned = api.validated(replace(request, stage=name))
+            except FleetFlowError as error:
+                wrong += [problem for problem in error.problems if problem not in wrong]
+                continue
+            warnings += [problem for problem in planned.warnings if problem not in warnings]
+            plans.append(planned.plan)
     if as_json:
         warn([*warnings, *wrong])
         stages = [plan.stage for plan in plans]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Literal, Protocol, cast
 
 from fleetflow_tasks.config.decode import Block
+from fleetflow_tasks.config.limits import MAX_COMMAND
 from fleetflow_tasks.config.model import (
     Build,
     Condition,
@@ -174,7 +175,7 @@ class _Assembler:
             said = [kind for kind in ("env", "file", "ref") if kind in block.places]
             if len(said) > 1:
                 self._wrong(
-                    "secret", f"secret `{name}` has two sources: `{said[0]}` and `{said[1]}`", "keep one", place
+                    "secret-sources", f"secret `{name}` has two sources: `{said[0]}` and `{said[1]}`", "keep one", place
                 )
                 continue
             kind = cast("Literal['env', 'file', 'ref']", said[0] if said else "env")
@@ -190,6 +191,10 @@ class _Assembler:
         words: tuple[str, ...] = self.block.get(field, tuple) or ()
         if len(words) != 1:
             return words or None
+        if len(words[0]) > MAX_COMMAND:
+            message, fix = f"`{field}` is longer than {MAX_COMMAND:,} characters", "put it into a script of the image"
+            self._wrong("too-large", message, fix, self.places.get(field))
+            return None
         try:
             return tuple(shlex.split(words[0])) or None
         except ValueError:
@@ -223,7 +228,7 @@ class _Assembler:
         place = block.places.get("test") or block.place
         if not test:
             fix = 'write `test "CMD-SHELL" "pg_isready"`'
-            self._wrong("healthcheck", f"the healthcheck of `{self.name}` has no `test`", fix, place)
+            self._wrong("no-test", f"the healthcheck of `{self.name}` has no `test`", fix, place)
             return None
         if len(test) == 1 and test[0] != "NONE":
             test = ("CMD-SHELL", test[0])
@@ -244,7 +249,7 @@ class _Assembler:
         path = block.get("path", str) or "/"
         if not path.startswith("/"):
             self._wrong(
-                "readiness",
+                "readiness-path",
                 f"the path `{path}` of `readiness` must begin with `/`",
                 f'write `path="/{path}"`',
                 block.place,
@@ -264,7 +269,10 @@ class _Assembler:
         for asked, low, high in (("cpu", cpu, cpu_limit), ("memory", memory, memory_limit)):
             if low is not None and high is not None and low > high:
                 self._wrong(
-                    "resources", f"`{asked}` is more than `{asked}_limit`", "raise the limit", block.places[asked]
+                    "request-above-limit",
+                    f"`{asked}` is more than `{asked}_limit`",
+                    "raise the limit",
+                    block.places[asked],
                 )
         return Resources(cpu=cpu, memory=memory, cpu_limit=cpu_limit, memory_limit=memory_limit)
 
@@ -276,7 +284,7 @@ class _Assembler:
         least = 1 if low is None else low
         most = block.get("max", int) or max(least, 1)
         if least > most:
-            self._wrong("scaling", f"`min` {least} is more than `max` {most}", "raise `max`", block.place)
+            self._wrong("scaling-range", f"`min` {least} is more than `max` {most}", "raise `max`", block.place)
         return Scaling(min=least, max=most, cpu=block.get("cpu", int))
 
     def _ingress(self) -> tuple[Ingress, ...]:
@@ -307,7 +315,7 @@ class _Assembler:
     def _incomplete(self, block: Block, message: str, fix: str, *fields: str) -> None:
         """Something is missing; unless it is there and wrong, which is a problem already."""
         if not any(field in block.places for field in fields):
-            self._wrong("missing", message, fix, block.place)
+            self._wrong("incomplete", message, fix, block.place)
 
     def _wrong(self, code: str, message: str, fix: str, place: Place | None) -> None:
         self.problems.append(Problem(code=code, message=message, fix=fix, place=place))

@@ -230,7 +230,7 @@ class _Decoder:
         self.children(block, node.children, row, where=_where(node))
         for child in row.rows:
             if child.required and child.field not in block.places:
-                self._error(node.place, "missing", f"`{node.name}` needs `{child.name}`", _write(row))
+                self._error(node.place, "incomplete", f"`{node.name}` needs `{child.name}`", _write(row))
         return block
 
     def _props(self, block: Block, node: Node, row: Row, before: Collection[str] = ()) -> None:

@@ -61,13 +61,14 @@ class Disk:
     main: the project's file. root: the project's folder.
     """
 
-    def __init__(self, here: Path, file: Path | None) -> None:
+    def __init__(self, here: Path, file: Path | None, texts: dict[Path, Text] | None = None) -> None:
+        """texts: what was read already, to which is added."""
         self.here = Path(os.path.abspath(here))  # noqa: PTH100  (`resolve` would follow links, and messages would name what nobody typed)
         with self._readable():
             self.main = self._given(file) if file is not None else self._found()
         folder = self.main.parent
         self.root = folder.parent if folder.name == ".fleetflow" else folder
-        self._texts: dict[Path, Text] = {}
+        self._texts = {} if texts is None else texts
         self._size = 0
         self._walk = Walk()
         self._matched: dict[tuple[Path, str], list[Path]] = {}
@@ -174,7 +175,7 @@ class Disk:
             raise ConfigError(Problem(code="too-many-files", message=message, fix=fix, place=place))
         if len(chain) > MAX_INCLUDES:
             message, fix = f"files include each other more than {MAX_INCLUDES} deep", "include them from one file"
-            raise ConfigError(Problem(code="include", message=message, fix=fix, place=place))
+            raise ConfigError(Problem(code="too-many-files", message=message, fix=fix, place=place))
         file = File(path, self.read(path, place))
         for include in includes(file.text):
             found = [

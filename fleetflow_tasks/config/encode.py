@@ -85,7 +85,9 @@ def _block(name: str, values: Values, row: Row, said: Said, path: Path) -> Node:
     heads = [child for child in row.rows if child.required and child.name in row.positional]
     args = tuple(cast("Scalar", values[child.field]) for child in heads)
     rest = {field: value for field, value in values.items() if field not in {child.field for child in heads}}
-    return Node(name=name, args=args, children=nodes(rest, row, said, path), behind=said(path))
+    # A bare node would take back what an earlier one said, where that means something.
+    children = nodes(rest, row, said, path) or (() if row.emptied else None)
+    return Node(name=name, args=args, children=children, behind=said(path))
 
 
 def _scalar(value: object, row: Row) -> Scalar:

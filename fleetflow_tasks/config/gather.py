@@ -93,21 +93,25 @@ class _Gatherer:
 
     def _item(self) -> Item:
         item = Item()
+        before: Kind | None = None  # the kind of the last one that is more than the end of a line
+        waits = False  # behind a `/-` the node may begin on another line, and comments may stand between
         while (kind := self._kind()) not in (None, "}", ";"):
-            if kind == "line" and not _waits(item):
+            if kind == "line" and not waits:
                 break
             token = self._take()
-            if kind == "comment" and not _waits(item):
+            if kind == "comment" and not waits:
                 item.comment = token.text
-            elif kind == "{":
-                item.atoms.append(Atom("{", "", _is_glued(item.atoms, token), self._block()))
             elif kind == "join" and not item.atoms:  # before a node it joins nothing
                 item.comment = token.text
                 break
             elif kind == "join" and item.atoms[-1].kind == "join" and "" in (token.text, item.atoms[-1].text):
                 item.atoms[-1].text += token.text
             elif kind != "line":
-                item.atoms.append(Atom(kind, token.text, glued=_is_glued(item.atoms, token)))
+                glued = _is_glued(before, token, joined=before != _last(item))
+                block = self._block() if kind == "{" else None
+                item.atoms.append(Atom(token.kind, "" if block else token.text, glued, block))
+                waits = kind == "drop" or (waits and kind in ("join", "block", "comment"))
+                before = before if kind == "join" else kind
         _end(item)
         return item
 
@@ -140,24 +144,16 @@ class _Gatherer:
         return self.tokens[self.at - 1]
 
 
-def _waits(item: Item) -> bool:
-    """Behind a `/-` the node may begin on another line, and comments may stand between."""
-    kinds = (atom.kind for atom in reversed(item.atoms))
-    return next((kind for kind in kinds if kind not in ("join", "block", "comment")), None) == "drop"
-
-
-def _is_glued(atoms: Sequence[Atom], token: Token) -> bool:
-    before = _before(atoms)
+def _is_glued(before: Kind | None, token: Token, *, joined: bool) -> bool:
+    """joined: a line ends between the two."""
     if before in _OPENING or token.kind in _CLOSING:
         return True
-    if before == "drop" or "template" in (before, token.kind):
-        return bool(atoms) and atoms[-1].kind != "join" and not token.spaced
-    return False
+    asked = before == "drop" or "template" in (before, token.kind)  # as the user wrote it
+    return asked and before is not None and not joined and not token.spaced
 
 
-def _before(atoms: Sequence[Atom]) -> Kind | None:
-    """The kind of the last one that is more than the end of a line."""
-    return next((atom.kind for atom in reversed(atoms) if atom.kind != "join"), None)
+def _last(item: Item) -> Kind | None:
+    return item.atoms[-1].kind if item.atoms else None
 
 
 def _end(item: Item) -> None:

@@ -23,7 +23,7 @@ VERSIONS: tuple[Version, ...] = (2, 1)
 REFUSED = (ckdl.ParseError, ValueError)
 
 
-class Value(msgspec.Struct, frozen=True):
+class Value(msgspec.Struct, frozen=True, gc=False):
     """A scalar and where it stands. raw: as it was written, so that `version 1.10` does not become 1.1."""
 
     value: Scalar
@@ -49,7 +49,7 @@ class Value(msgspec.Struct, frozen=True):
         return f"`{written}`" if len(written) <= 60 else f"`{written[:57]}...`"
 
 
-class Node(msgspec.Struct, frozen=True):
+class Node(msgspec.Struct, frozen=True, gc=False):
     """block: whether it has a `{ }`, an empty one included."""
 
     name: str

@@ -27,6 +27,8 @@ MAX_LINE = (
     1000  # characters of a line that a problem carries with it; a thousand problems on a line of a megabyte do not
 )
 
+MAX_COMMAND = 128 * 1024  # characters; Linux starts nothing with a longer word
+
 # Templates
 MAX_OUTPUT = 4 * 1024 * 1024  # characters that one file puts out, marks included; a loop gone wrong stops here
 MAX_TOKENS = 100_000  # Jinja's words in one file, six for `{{ NAME }}`; it takes two seconds to compile that many

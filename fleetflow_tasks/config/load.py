@@ -58,6 +58,14 @@ class Loaded(Data, frozen=True, kw_only=True):
     incomplete: bool = False
 
 
+class Shelf(msgspec.Struct):
+    """What was read of a project's files, for who reads them again in the same breath, for another stage say."""
+
+    texts: dict[Path, Text] = {}
+    outlines: dict[str, Outline] = {}
+    trees: dict[str, tuple[Node, ...]] = {}
+
+
 def load(
     root: Path,
     *,
@@ -68,19 +76,22 @@ def load(
     strict: bool = False,
     blocks: Blocks | None = None,
     values: bool = True,
+    shelf: Shelf | None = None,
 ) -> Loaded:
     """The project that is found from *root* upwards, or in *file*, or where `FLEETFLOW_FILE` of *environ* says.
 
     stage: the one to read, with its secrets; None reads all, and a secret that is not at hand is then left open.
     variables: `--var`, the strongest. environ: of the process; only what `variables.PREFIXES` allows reaches templates.
     strict: unknown nodes are errors. blocks: the rows of each runtime's own block. values: False: what stands outside of
-    the text, a secret or an `env_file`, may be missing.
+    the text, a secret or an `env_file`, may be missing. shelf: files on it are not looked at again.
     Raises ConfigError with all problems.
     """
     if file is None and environ and environ.get("FLEETFLOW_FILE"):
         file = Path(environ["FLEETFLOW_FILE"])
+    shelf = shelf or Shelf()
+    disk = Disk(root, file, shelf.texts)
     loader = _Loader(
-        Disk(root, file), stage, variables or {}, environ or {}, strict=strict, blocks=blocks or {}, values=values
+        disk, shelf, stage, variables or {}, environ or {}, strict=strict, blocks=blocks or {}, values=values
     )
     return loader.run()
 
@@ -98,6 +109,7 @@ class _Loader:
     def __init__(
         self,
         disk: Disk,
+        shelf: Shelf,
         stage: StageName | None,
         variables: Mapping[str, str],
         environ: Mapping[str, str],
@@ -115,8 +127,8 @@ class _Loader:
         self.row = document_row(blocks)
         self.runtimes = {alias: name for name, aliases in RUNTIMES.items() for alias in (name, *aliases)}
         self.runtimes.update({name: name for name in blocks})
-        self.outlines: dict[str, Outline] = {}
-        self.trees: dict[str, tuple[Node, ...]] = {}
+        self.outlines = shelf.outlines
+        self.trees = shelf.trees
         self.files: dict[str, None] = {}
         self.problems: dict[Problem, None] = {}
         self.unused: set[str] = set()

@@ -73,4 +73,5 @@ def _name(text: Text, span: Span) -> str:
     source = text.source[span.start : span.end]
     if "{{" in source or "${" in source or "\n" in source:
         return ""
-    return kdl.name_of(source) if span.quoted else source
+    name = kdl.name_of(source) if span.quoted else source
+    return "" if span.quoted and name == source else name  # a string that is never closed

@@ -74,10 +74,12 @@ class _Outliner:
             place = self._place(span)
             if template.is_template(pattern) or "${" in pattern:
                 message = "an `include` is read before variables are known: its path must be plain"
-                raise ConfigError(Problem(code="include", message=message, fix=_INCLUDE, place=place))
+                raise ConfigError(Problem(code="unfit-include", message=message, fix=_INCLUDE, place=place))
             path = _text(pattern)
             if path is not None and "\0" in path:
-                raise ConfigError(Problem(code="include", message="a path cannot hold a NUL character", place=place))
+                raise ConfigError(
+                    Problem(code="unfit-include", message="a path cannot hold a NUL character", place=place)
+                )
             self.found.includes += [Include(path, place)] if path is not None else []
 
     def _stage(self, spot: Spot) -> None:

@@ -177,9 +177,9 @@ class _Environment(SandboxedEnvironment):
             raise OverflowError(f"`{operator}` makes a number beyond {MAX_NUMBER}")
         return _meter(context).weighed(value)
 
-    def call(self, context: Context, called: object, /, *args: object, **kwargs: object) -> object:  # type: ignore[override]  # Jinja mangles the names
+    def call(self, context: Context, called: object, /, *args: object, **kwargs: object) -> object:
         if getattr(called, "__name__", "") == "replace" and isinstance(own := getattr(called, "__self__", None), str):
-            return _replaced(context, own, *args, **kwargs)
+            return replace(context, own, *args, **kwargs)  # type: ignore[arg-type]  # `str.replace` looks at what it is given
         return _meter(context).made(super().call(context, called, *args, **kwargs))
 
     def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:
@@ -196,7 +196,7 @@ def _environment() -> SandboxedEnvironment:
     made = _Environment(undefined=StrictUndefined, keep_trailing_newline=True, finalize=_as_text)
     made.globals = {"range": made.globals["range"]}
     known = {name: _metered(made.filters[name]) for name in _FILTERS}
-    own = {"default": _default, "d": _default, "join": _joined, "replace": _replaced, "round": _rounded}
+    own = {"default": default, "d": default, "join": join, "replace": replace, "round": _rounded}
     made.filters = {**known, **own, _WEIGHED: _weighed}
     return made
 
@@ -228,7 +228,7 @@ def _weighed(context: Context, value: object) -> object:
 
 
 @pass_context
-def _default(
+def default(
     context: Context, given: object, default_value: object = "", boolean: bool = False, *, value: object = None
 ) -> object:
     """Jinja's `default("x")` and Tera's `default(value="x")`."""
@@ -238,14 +238,14 @@ def _default(
 
 
 @pass_context
-def _joined(context: Context, values: object, between: str = "") -> object:
+def join(context: Context, values: object, between: str = "") -> object:
     texts = [str(each) for each in values]  # type: ignore[attr-defined]  # what is no list says so itself
     _check_length(sum(len(text) for text in texts) + len(between) * len(texts))
     return _meter(context).weighed(str(between).join(texts))
 
 
 @pass_context
-def _replaced(context: Context, text: object, old: object, new: object, count: int = -1) -> object:
+def replace(context: Context, text: object, old: object, new: object, count: int = -1) -> object:
     """`replace` as a filter and as a method."""
     source, wanted, put = str(text), str(old), str(new)
     _check_length(len(source) + source.count(wanted) * len(put))

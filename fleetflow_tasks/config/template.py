@@ -186,24 +186,18 @@ def _without(text: Text, spans: Sequence[Span]) -> str:
 def _marked(source: str, found: Sequence[Part]) -> Iterator[str]:
     """The template with a mark before each stretch that puts something out, and behind each statement.
 
-    The marks of statements say nothing, but they count: a loop without output is limited like any other. `-%}` eats the
-    space behind it, so the mark comes after that space.
+    The marks of statements say nothing, but they count: a loop without output is limited like any other.
     """
     position = 0
-    owed = ""
     for part in found:
-        yield source[position : part.start] + owed
-        position, owed = part.end, ""
-        content = source[part.start : part.end]
+        yield source[position : part.start]
         if part.kind in ("data", "value"):
             yield _mark(part.start, part.end if part.kind == "value" else 0)
-        yield content
+        yield source[part.start : part.end]
         if part.kind == "statement" and part.word != "raw":
-            owed = _mark(part.end, 0)
-            if not content.endswith("-%}"):
-                yield owed
-                owed = ""
-    yield source[position:] + owed
+            yield _mark(part.end, 0)
+        position = part.end
+    yield source[position:]
 
 
 def _mark(start: int, end: int) -> str:

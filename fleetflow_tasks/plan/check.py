@@ -56,7 +56,7 @@ def _outer_names(plan: Plan) -> Iterator[Problem]:
     for kind, name in (("project", plan.project), ("stage", plan.stage)):
         if not _OUTER_NAME.fullmatch(name):
             yield Problem(
-                code="name",
+                code="unfit-name",
                 message=f"{kind} name `{name}` cannot be part of a container's or a host's name",
                 cause=("it takes lower-case letters, digits and, inside, `-`, `_` and `.`",),
                 fix=f"call it `{fitting(name, allowed='-_.')}`",
@@ -69,7 +69,7 @@ def _name(service: ResolvedService) -> Iterator[Problem]:
         return
     inside = "`-`, `_` and `.`" if docker else "`-`"
     yield Problem(
-        code="name",
+        code="unfit-name",
         message=f"service name `{service.name}` does not fit on {service.runtime}",
         cause=(
             f"it takes up to {_LONGEST} lower-case letters, digits and, inside, {inside}, and begins with a letter",

@@ -55,7 +55,7 @@ class Hider:
     def _lost(self, name: str, times: int, texts: Sequence[str]) -> bool:
         """Whether the texts hold the variable's value fewer times than it was put in: something has changed it."""
         value = self._value(name)
-        return bool(value) and sum(text.count(value) for text in texts) < times
+        return value is not None and value != "" and sum(text.count(value) for text in texts) < times
 
     def _cut(self, text: str, pattern: re.Pattern[str]) -> Shown:
         found = pattern.split(text)

@@ -15,7 +15,7 @@ from fleetflow_tasks.plan.model import ResolvedDependency, ResolvedService
 
 Values = Mapping[str, object]
 
-_EMPTY = ("", (), [], {}, None)
+_EMPTY: tuple[object, ...] = ("", (), [], {}, None)
 
 
 def service_values(service: Service, resolved: ResolvedService) -> Values:

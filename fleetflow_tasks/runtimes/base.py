@@ -12,7 +12,7 @@ The rules that every runtime keeps (checked by `fleetflow_tasks.testing.RuntimeC
 
 import socket
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol
 
 from fleetflow_tasks.config.model import Data, RuntimeName, ServiceName
 from fleetflow_tasks.errors import FleetFlowError, Problem
@@ -244,8 +244,13 @@ class Building(Protocol):
     Where the plan is for another platform, its engine is the one that it finds by itself. Both raise DeployError.
     """
 
-    def build(self, plan: Plan, service: ResolvedService, attempt: Attempt, *, cache: bool = True) -> Built:
-        """The image that the plan means, made of the files that the plan was made of."""
+    def build(
+        self, plan: Plan, service: ResolvedService, attempt: Attempt, *, pull: bool = False, cache: bool = True
+    ) -> Built:
+        """The image that the plan means, made of the files that the plan was made of.
+
+        pull: what it begins with is asked for again. cache: False: each step is done anew. With either it is built in any
+        case."""
 
     def push(self, plan: Plan, service: ResolvedService, attempt: Attempt) -> str:
         """To the registry that its name names; the digest under which that knows it now."""
@@ -261,7 +266,6 @@ class Examined(Protocol):
         """The first finding is of the platform itself, `engine`. Raises UnavailableError."""
 
 
-@runtime_checkable
 class Placed(Protocol):
     """What a runtime may offer beside the rest: to say where a stage goes, before anybody is asked."""
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from fleetflow_tasks.engine.checkup import Check, Checkup
 from fleetflow_tasks.errors import Problem
-from fleetflow_tasks.view.ink import Colour, clean, counted, padded, paint, width
+from fleetflow_tasks.view.ink import Colour, clean, counted, padded, paint, width, wrapped
 from fleetflow_tasks.view.jsonl import document
 from fleetflow_tasks.view.problems import details, headline
 
@@ -25,9 +25,15 @@ _MARKS: Mapping[str, tuple[str, str, Colour]] = {  # on a terminal that can, on 
 _WORSE = ("error", "warning", "note")
 
 
-def text(found: Checkup, *, colour: bool = False, unicode: bool = True) -> str:
-    columns = max((width(check.name) for check in found.checks), default=0)
-    lines = [line for check in found.checks for line in _lines(check, columns, colour=colour, unicode=unicode)]
+def text(found: Checkup, *, colour: bool = False, unicode: bool = True, columns: int | None = None) -> str:
+    """columns: where lines are broken; None: never."""
+    names = max((width(check.name) for check in found.checks), default=0)
+    lines = [
+        part
+        for check in found.checks
+        for line, hang in _lines(check, names, colour=colour, unicode=unicode)
+        for part in wrapped(line, columns, hang=hang)
+    ]
     return "\n".join([*lines, "", _sum(found.problems)])
 
 
@@ -45,12 +51,14 @@ def is_well(found: Checkup) -> bool:
     return _worst(found.problems) != "error"
 
 
-def _lines(check: Check, columns: int, *, colour: bool, unicode: bool) -> Iterator[str]:
-    rich, plain, ink = _MARKS[_worst(check.problems)]
-    yield f"{paint(rich if unicode else plain, ink, on=colour)} {padded(clean(check.name), columns)}  {clean(check.text)}"
+def _lines(check: Check, names: int, *, colour: bool, unicode: bool) -> Iterator[tuple[str, int]]:
+    """Each with how far its rest hangs where it is broken."""
+    fine, plain, ink = _MARKS[_worst(check.problems)]
+    mark = paint(fine if unicode else plain, ink, on=colour)
+    yield f"{mark} {padded(clean(check.name), names)}  {clean(check.text)}", names + 4
     for problem in check.problems:
-        yield f"    {headline(problem, colour=colour)}"
-        yield from (f"    {line}" for line in details(problem, colour=colour))
+        yield f"    {headline(problem, colour=colour)}", 2
+        yield from ((f"    {line}", 2) for line in details(problem, colour=colour))
 
 
 def _worst(problems: Sequence[Problem]) -> str:

@@ -28,7 +28,7 @@ _CODES: dict[Colour, str] = {
 
 # An escape sequence as a whole (CSI, OSC to its end, or two characters), then any other control character but the tab.
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b.?", re.DOTALL)
-_WORD = re.compile(r"(?:`[^`]*`|\S)+")
+_WORD = re.compile(r"( *)((?:`[^`]*`|[^ ])+)")
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
@@ -80,9 +80,9 @@ def wrapped(line: str, columns: int | None, *, hang: int = 0) -> list[str]:
         return [line]
     indent = line[: len(line) - len(line.lstrip(" "))]
     lines: list[str] = []
-    for word in _WORD.findall(line):
-        if lines and _shown(lines[-1]) + 1 + _shown(word) <= columns:
-            lines[-1] += f" {word}"
+    for gap, word in _WORD.findall(line):
+        if lines and _shown(lines[-1] + gap + word) <= columns:
+            lines[-1] += gap + word
         else:
             lines.append(indent + (" " * hang if lines else "") + word)
     return lines

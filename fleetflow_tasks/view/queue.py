@@ -38,7 +38,8 @@ _WORDS: Mapping[Why, tuple[str, Colour]] = {
 
 
 _WORD = max(len(word) for word, _ in _WORDS.values())
-_NARROW = 20  # columns below which wrapping makes nothing more legible
+_NARROW = 20  # columns that a reason wants beside what it is about
+_MOST = 60  # columns for what waits, where nothing else sets an end
 
 
 def text(seen: Overview, *, colour: bool = False, columns: int | None = None) -> str:
@@ -58,22 +59,23 @@ def as_json(seen: Overview) -> str:
 def _stage(stage: StageWaits, now: float, *, colour: bool, columns: int | None) -> list[str]:
     head = f"{paint(f'{stage.project}/{stage.stage}', 'bold', on=colour)}  {_active(stage, now)}".rstrip()
     whats = [_what(each) for each in stage.waits]
-    room = max(map(width, whats), default=0)
-    lines = [head]
+    room = min(max(map(width, whats), default=0), _MOST if columns is None else columns // 3)
+    lines = wrapped(head, columns, hang=2)
     for each, what in zip(stage.waits, whats, strict=True):
         word, ink = _WORDS[each.why]
-        begin = f"  {paint(padded(word, _WORD), ink, on=colour)}  {padded(what, room)}  "
-        first, *rest = _wrapped(_why(each, now), _WORD + room + 6, columns)
-        lines += [begin + first, *rest]
+        begin = f"  {paint(padded(word, _WORD), ink, on=colour)}  {padded(what, room)}"
+        lines += _beside(begin, _why(each, now), _WORD + room + 6, columns, below=width(what) > room)
     return lines
 
 
-def _wrapped(text: str, start: int, columns: int | None) -> list[str]:
-    """*text* as it stands behind *start* columns, and below them: the reason is what nobody wants to see cut."""
-    if columns is None or columns - start < _NARROW:
-        return [text]
-    first, *rest = wrapped(text, columns - start)
-    return [first, *(" " * start + line for line in rest)]
+def _beside(begin: str, text: str, start: int, columns: int | None, *, below: bool) -> list[str]:
+    """*text* behind *begin*, which takes *start* columns; below it where little room is left: a reason is never cut."""
+    indent = " " * (_WORD + 4 if below or (columns is not None and columns - start < _NARROW) else start)
+    lines = wrapped(text, None if columns is None else columns - len(indent))
+    if len(indent) < start:
+        return [begin.rstrip(), *(indent + line for line in lines)]
+    first, *rest = lines
+    return [f"{begin}  {first}", *(indent + line for line in rest)]
 
 
 def _active(stage: StageWaits, now: float) -> str:

@@ -7,8 +7,10 @@ service "api" {                     // services/api.kdl:1
         LOG "info"                  // stages/stg.kdl:6, over services/api.kdl:9
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from typing import cast
 
 from fleetflow_tasks.config.as_kdl import Line, Mixed, Node, lines
 from fleetflow_tasks.config.encode import nodes
@@ -21,7 +23,7 @@ from fleetflow_tasks.plan.variables import VariableTold
 from fleetflow_tasks.view.ink import clean, paint, width
 from fleetflow_tasks.view.jsonl import document
 
-_BLOCK_END = "    }"  # of the stage's own blocks, its services among them
+_BLOCK = re.compile(r" {4}\S.*\{$")  # of the stage itself, its services among them
 _WIDEST = 72  # columns up to which origins are put below each other; a longer line pushes its own out
 
 
@@ -33,10 +35,10 @@ def text(found: Settled, row: Row, *, origins: bool = True, aligned: bool = Fals
 
 
 def _airy(written: Sequence[Line]) -> Iterator[Line]:
-    """A blank line between the blocks of the stage, and around it."""
+    """A blank line before the stage, and before each of its blocks but the first."""
     for line, after in pairwise(written):
         yield line
-        if (line.text == _BLOCK_END and after.text != "}") or after.text.startswith("stage "):
+        if after.text.startswith("stage ") or (_BLOCK.match(after.text) and not line.text.startswith("stage ")):
             yield Line(text="")
     yield written[-1]
 
@@ -54,10 +56,7 @@ def _is_secret(path: Path) -> bool:
 
 def _is_block(value: object, path: Path) -> bool:
     for key in path:
-        if isinstance(value, tuple) and isinstance(key, int):
-            value = value[key]
-        elif isinstance(value, Mapping):
-            value = value.get(key)
+        value = cast("Mapping[str | int, object]", value)[key]
     return isinstance(value, Mapping)
 
 

@@ -60,7 +60,7 @@ def failure(
     begun: that line stands there already.
     """
     state = picture.steps[step]
-    problem = state.problem or Problem(code="unknown", message="nobody said why")
+    problem = state.problem or Problem(code="unexplained", message="nobody said why")
     who = paint(f"{step} failed{_where(picture, state)}", "bold red", on=colour)
     place = [f"  at {problem.place}"] if problem.place else []
     first = [] if begun else wrapped(f"{who}: {clean(problem.message)}", columns, hang=2)

@@ -63,7 +63,7 @@ CASES: dict[str, tuple[dict[str, Any], Callable[[World], None], str, str]] = {
         "cannot deploy `api`: its container does not pass its startup check",
         "see its log",
     ),
-    "deadline": (
+    "not-ready-in-time": (
         {"image": "scripted/too-late"},
         lambda _: None,
         "cannot deploy `api`: it was not ready in the time that Cloud Run allows",

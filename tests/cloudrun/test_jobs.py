@@ -154,7 +154,7 @@ def test_a_job_that_others_change_all_the_time_is_given_up_for_now(stage: Stage,
     with pytest.raises(DeployError) as failure:
         stage.carry(DEPLOY, job(environment={"TO": "2"}), attempt=Trial(2, run="two"))
 
-    assert (failure.value.problem.code, failure.value.transient) == ("busy", True)
+    assert (failure.value.problem.code, failure.value.transient) == ("changed-meanwhile", True)
     assert len(executions(stage)) == 1
 
 
@@ -195,7 +195,7 @@ def test_who_gets_no_answer_at_last_says_so(stage: Stage, server: Server) -> Non
 
     failure = overdue(stage, job())
 
-    assert failure.problem.code == "unheard"
+    assert failure.problem.code == "outcome-unknown"
 
 
 def test_of_many_tasks_it_is_told_how_many_failed_and_how_each_did(stage: Stage) -> None:
@@ -312,7 +312,7 @@ def test_who_waits_for_an_execution_of_before_until_his_own_time_is_over_has_beg
 
     failure = overdue(stage, slow, run="two")
 
-    assert failure.problem.code == "timeout"
+    assert failure.problem.code == "job-timeout"
     assert executions(stage) == [slow.image]
 
 

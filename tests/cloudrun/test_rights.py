@@ -109,7 +109,7 @@ def test_one_permission_less_is_told_by_name(begun: Begun, missing: str) -> None
     said = _refused(begun(without=missing).lived)
 
     assert missing in " ".join((said.message, *said.cause))
-    if said.code in {"forbidden", "logs"}:
+    if said.code in {"forbidden", "logs-unreadable"}:
         assert f"lacks permission `{missing}` in project `{PROJECT}`" in said.message
         assert "gcloud projects add-iam-policy-binding" in said.fix
 

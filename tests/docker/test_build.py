@@ -16,14 +16,19 @@ import pytest
 from docker.api.client import APIClient
 from msgspec.structs import replace
 
+from fleetflow_tasks.api.building import built as build_images
+from fleetflow_tasks.api.building import unpushed
+from fleetflow_tasks.api.reading import plan
+from fleetflow_tasks.api.request import Request
 from fleetflow_tasks.config.model import Build, ProjectName
 from fleetflow_tasks.context.content import read
 from fleetflow_tasks.context.folder import Source
 from fleetflow_tasks.plan.image import built
-from fleetflow_tasks.plan.model import Plan, ResolvedBuild, ResolvedService
+from fleetflow_tasks.plan.model import Plan, ResolvedBuild, ResolvedService, StepId
 from fleetflow_tasks.runtimes.base import DeployError, Stopped
 from fleetflow_tasks.runtimes.docker.runtime import DockerRuntime
 from fleetflow_tasks.testing import Trial, eventually
+from tests.processes import runs
 
 from . import registry as registries
 from .conftest import BASE, MADE_FOR, Stage, service
@@ -135,7 +140,7 @@ def test_target_and_arguments_reach_the_builder(stage: Stage, files: Files) -> N
 
 
 def test_what_only_buildkit_can_do_is_done(stage: Stage, files: Files) -> None:
-    files.write(Dockerfile="RUN --mount=type=bind,source=hello,target=/mnt/hello cp /mnt/hello /copied")
+    files.write(Dockerfile="RUN --mount=type=bind,source=hello,target=/in/hello cp /in/hello /copied")
 
     stage.up(files.service())
 
@@ -219,6 +224,25 @@ def test_an_image_to_begin_with_is_pulled_with_our_own_login(
     assert any(report.startswith("pulling ") for report in attempt.reports)
 
 
+def test_an_image_to_begin_with_is_asked_for_again_where_that_is_wanted(
+    stage: Stage, files: Files, pushed: Callable[[str, str], str]
+) -> None:
+    base = pushed("1", "one")
+    files.write(Dockerfile=f"FROM {base}\nRUN echo $CONTENT > /content")
+    stage.up(files.service())
+    held = stage.engine.inspect_image(base)["Id"]
+    pushed("1", "two")
+    stage.engine.tag(held, base)
+    api = files.service()
+    assert stage.changes(api) == {}
+
+    stage.runtime.build(stage.plan(api), api, Trial(1), pull=True)
+
+    assert stage.changes(api) == {"api:deploy": f"replace: image changed: `{api.image}` is another one now"}
+    stage.up(api)
+    assert says(stage, "/content") == "two\n"
+
+
 def test_an_image_to_begin_with_that_is_nowhere_is_named(stage: Stage, files: Files, registry: str) -> None:
     files.write(Dockerfile=f"FROM {registry}/nothing:1")
 
@@ -249,9 +273,9 @@ def test_a_stopped_attempt_stops_the_builder(stage: Stage, files: Files) -> None
     files.write(Dockerfile=f"RUN sleep {mark}")
 
     with pytest.raises(Stopped):
-        stage.step("api:prepare", files.service(), attempt=_Until(lambda: _running(mark)))
+        stage.step("api:prepare", files.service(), attempt=_Until(lambda: runs(f"sleep {mark}")))
 
-    eventually(lambda: not _running(mark), 30)
+    eventually(lambda: not runs(f"sleep {mark}"), 30)
 
 
 class _Until(Trial):
@@ -267,11 +291,6 @@ class _Until(Trial):
             raise Stopped("cancelled")
 
 
-def _running(mark: str) -> bool:
-    found = subprocess.run(["pgrep", "-f", f"sleep {mark}"], capture_output=True, check=False)
-    return found.returncode == 0
-
-
 # --- pushed, and fetched where the files are not
 
 
@@ -283,9 +302,9 @@ def elsewhere(runtime: DockerRuntime, stage: Stage, tmp_path_factory: pytest.Tem
 
 def push(stage: Stage, api: ResolvedService) -> str:
     """Built, pushed, and taken from the Engine; the digest."""
-    plan, attempt = stage.plan(api), Trial(1)
-    stage.runtime.build(plan, api, attempt)
-    digest = stage.runtime.push(plan, api, attempt)
+    made, attempt = stage.plan(api), Trial(1)
+    stage.runtime.build(made, api, attempt)
+    digest = stage.runtime.push(made, api, attempt)
     stage.engine.remove_image(api.image)
     return digest
 
@@ -393,9 +412,9 @@ def test_a_registry_that_is_not_there_is_told(stage: Stage, files: Files) -> Non
     )
 
 
-def _push_fails(runtime: DockerRuntime, plan: Plan, api: ResolvedService) -> tuple[str, str, str]:
+def _push_fails(runtime: DockerRuntime, made: Plan, api: ResolvedService) -> tuple[str, str, str]:
     with pytest.raises(DeployError) as caught:
-        runtime.push(plan, api, Trial(1))
+        runtime.push(made, api, Trial(1))
     problem = caught.value.problem
     return problem.code, problem.message, problem.fix
 
@@ -447,3 +466,41 @@ def _held(engine: APIClient, image: str) -> list[str]:
     engine.remove_container(container)
     with tarfile.open(fileobj=io.BytesIO(b"".join(data))) as found:
         return [each.name.removeprefix("all/") for each in found if each.isfile()]
+
+
+# --- for a stage on another platform
+
+
+def test_a_cluster_can_get_only_what_was_pushed(stage: Stage, files: Files, registry: str, engine: APIClient) -> None:
+    (stage.root / "fleet.kdl").write_text(
+        f'project "{stage.project}"\nservice "api" {{ image "{registry}/{stage.project}/api"; build "." }}\n'
+        'stage "stg" { runtime "kubernetes"; service "api" }\n'
+    )
+    request = Request(directory=str(stage.root), environ=dict(os.environ))
+    planned = plan(request).plan
+    image = planned.services[0].image
+    assert [(each.code, each.message, each.fix) for each in unpushed(request, planned)] == [
+        (
+            "build-unpushed",
+            f"image `{image}` of service `api` is not in its registry yet",
+            "run `flow build stg --push` first",
+        )
+    ]
+
+    made = build_images(request, push=True)
+
+    assert [(each.image, each.anew, each.digest[:7]) for each in made.images] == [(image, True, "sha256:")]
+    assert unpushed(request, planned) == ()
+
+
+def test_a_service_is_restarted_with_the_image_that_it_has(stage: Stage, files: Files) -> None:
+    api = files.service()
+    stage.up(api)
+    before = (stage.id("api"), stage.look("api")["Image"])
+    files.write(hello="changed, and nobody looked\n")
+    made = stage.plan(replace(api, image=f"{stage.project}-api:b", build=ResolvedBuild()))
+
+    outcome = stage.runtime.restart(made, made.step(StepId("api:deploy")), Trial(2, run="again"))
+
+    assert outcome.text == "restarted, the old one served until the new one was ready"
+    assert (stage.id("api") != before[0], stage.look("api")["Image"]) == (True, before[1])

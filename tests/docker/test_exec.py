@@ -11,6 +11,9 @@ import pytest
 
 from fleetflow_tasks.config.model import Port, ServiceName
 from fleetflow_tasks.errors import FleetFlowError, UnavailableError
+from fleetflow_tasks.runtimes.docker.client import Client
+from fleetflow_tasks.runtimes.docker.endpoints import Endpoint
+from fleetflow_tasks.runtimes.docker.interactive import carry, execute
 from fleetflow_tasks.testing import eventually
 from tests.terminal import Piped, Screen, in_background
 
@@ -84,6 +87,25 @@ def test_one_container_is_no_second_instance(stage: Stage) -> None:
     assert run(stage, Piped(), "true", instance="1") == 0
     assert failure(lambda: run(stage, Piped(), "true", instance="2"))[0] == (
         "service `api` has no instance `2`: on Docker it has one container"
+    )
+
+
+def test_an_engine_on_another_machine_shows_what_is_published_and_carries_one_direction_through_ssh(
+    stage: Stage,
+) -> None:
+    stage.up(service("api", *STAY))
+    plan = stage.plan(service("api"))
+    far = Client(stage.engine, Endpoint(url="ssh://ann@build", origin="DOCKER_HOST"))
+    near, line = socket.socketpair()
+
+    with near, line:
+        assert failure(lambda: carry(far, plan, API, 80, line, "")) == (
+            f"port 80 of container `{stage.project}-local-api` cannot be reached from here: it is not published",
+            (),
+        )
+    assert failure(lambda: execute(far, plan, API, ["true"], Piped(), "")) == (
+        "no command can be run inside `api` through ssh: its line carries one direction at a time",
+        (),
     )
 
 

@@ -43,7 +43,13 @@ class Shell:
         home.mkdir()
         environ = {**desk.environ, "HOME": str(home), "TERM": "xterm", "PS1": "$ ", "LC_ALL": "C.UTF-8"}
         self.process = subprocess.Popen(
-            command, cwd=desk.folder, env=environ, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+            ["setsid", "--ctty", *command],
+            cwd=desk.folder,
+            env=environ,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
         )
         os.close(theirs)
         self.seen = ""
@@ -62,7 +68,7 @@ class Shell:
         self._until(text.rstrip())
         self.type("\t")
         self._until(expected)
-        self.type("\x03")
+        self.type("\x15")
 
     def type(self, keys: str) -> None:
         os.write(self.keys, keys.encode())
@@ -116,9 +122,8 @@ def test_a_shell_completes_commands_options_stages_and_services(shell: Shell) ->
 
 def completed(desk: Desk, line: str, **environ: str) -> Result:
     """What bash is answered on TAB behind *line*."""
-    return desk.flow(
-        _FLOW_COMPLETE="bash_complete", COMP_WORDS=line, COMP_CWORD=str(len(line.split(" ")) - 1), **environ
-    )
+    asked = {"_FLOW_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+    return desk.flow(timeout=120, **asked, **environ)
 
 
 def offered(desk: Desk, line: str, **environ: str) -> list[str]:
@@ -150,12 +155,12 @@ def test_runs_are_offered_where_there_are_any_and_nothing_is_started_to_look(des
     assert offered(desk, "flow show ") == []
     assert not (Path(desk.environ["FLEETFLOW_STATE_DIR"]) / "redis").exists()
 
-    desk.start("worker", "nobody")
+    desk.start("worker", "docker.nobody")
     run = re.findall(r"\w{26}", desk.flow("submit", "local", "--wait-workers").err)[0]
 
-    assert offered(desk, "flow show ") == [run]
-    assert offered(desk, f"flow cancel {run[:4]}") == [run]
-    assert offered(desk, f"flow cancel {run[-4:]}") == [run]
+    eventually(lambda: offered(desk, "flow show ") == [run], 60, lambda: f"no {run}")
+    eventually(lambda: offered(desk, f"flow cancel {run[:4]}") == [run], 60, lambda: f"no {run}")
+    eventually(lambda: offered(desk, f"flow cancel {run[-4:]}") == [run], 60, lambda: f"no {run}")
     assert offered(desk, "flow watch nothing") == []
 
 

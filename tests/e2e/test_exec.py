@@ -112,4 +112,6 @@ def test_docker_keeps_no_life_apart_from_the_one_before(desk: Desk) -> None:
     result = desk.flow("logs", "--previous")
 
     assert result.code == 4, result
-    assert "on Docker `--previous` means nothing" in result.err
+    assert (
+        "on Docker `--previous` means nothing: a container keeps what all its starts printed, one after the other\n"
+    ) in result.err

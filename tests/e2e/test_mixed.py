@@ -141,6 +141,26 @@ def test_a_stage_on_three_runtimes_comes_up_stays_as_it_is_and_goes(shop: Shop) 
     assert shop.desk.containers() == []
 
 
+def test_a_stage_on_three_runtimes_is_restarted_in_order_and_is_what_it_was(shop: Shop) -> None:
+    assert shop.flow("up").code == 0
+    told = shop.told()
+
+    done = shop.flow("restart")
+
+    assert done.code == 0, done
+    project = shop.desk.project
+    for place in (f"cloudrun, project {PROJECT}, region {REGION}", "docker at unix://", f"namespace {project}-stg"):
+        assert place in done.err.splitlines()[0], done
+    lines = [line for line in done.out.splitlines() if "restarted" in line]
+    assert [line.split()[1] for line in lines[:-1]] == ["edge:", "api:", "web:"]
+    assert "restarted as revision" in lines[0]
+    assert "the old one served until the new one was ready" in lines[2]  # it was told the same URLs
+    assert shop.told() == told
+    assert shop.flow("up").out == f"{project}/stg is up to date: 3 services unchanged\n"
+    assert shop.flow("down", "--only", "web").code == 0
+    assert {name: state for name, state in states(shop).items() if "missing" in state} == {"web": "docker missing"}
+
+
 def test_workers_that_reach_one_platform_each_hand_the_urls_on(shop: Shop) -> None:
     shop.worker("cloudrun", **shop.google)
     shop.worker("kubernetes", **shop.cluster)

@@ -69,14 +69,14 @@ def test_a_difference_is_told_field_by_field_and_by_the_exit_code(desk: Desk) ->
 
     assert (new.code, same.code, other.code, as_json.code) == (1, 0, 1, 1)
     assert same.out == f"{desk.project}/local: nothing differs\n"
-    assert new.out.splitlines()[0] == "create api: not there"
+    assert new.out.splitlines()[0] == "create api: not there  fleet.kdl:3"
     assert '  +       "LOG=info"' in new.out.replace(",", "")
     assert other.out.splitlines() == [
-        "replace api: environment changed",
-        "  environment.LOG",
+        "replace api: environment changed  fleet.kdl:3",
+        "  environment.LOG  fleet.kdl:6",
         "    - info",
         "    + debug",
-        "  environment.TOKEN",
+        "  environment.TOKEN  fleet.kdl:7",
         "    ~ [hidden], changed",
         "",
         "diff: 1 to replace, 1 unchanged",

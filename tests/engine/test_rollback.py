@@ -30,7 +30,7 @@ from fleetflow_tasks.engine.model import (
 )
 from fleetflow_tasks.engine.publish import publisher
 from fleetflow_tasks.engine.reconcile import Memory, tick
-from fleetflow_tasks.engine.retrying import again, retry, roll_back_to
+from fleetflow_tasks.engine.retrying import again, only_restarts, retry, roll_back_to
 from fleetflow_tasks.engine.rollback import UNDO, first, follow_undo, for_workers, pass_on, reopened, roll_back
 from fleetflow_tasks.engine.store import Store
 from fleetflow_tasks.errors import Problem, RefusedError
@@ -679,3 +679,21 @@ def test_what_was_removed_is_kept_and_what_the_stage_itself_needs_is_done_again(
 
     assert sorted(again(plan, states(api__remove="succeeded", db__remove="cancelled"))) == ["api:remove"]
     assert again(plan, []) == {}
+
+
+def test_what_was_restarted_is_not_restarted_again() -> None:
+    plan = plan_of("db:restart", "api:restart <- db:restart")
+
+    assert sorted(again(plan, states(db__restart="succeeded", api__restart="failed"))) == ["db:restart"]
+
+
+def test_a_restart_is_no_version_to_go_back_from(bed: Bed) -> None:
+    bed.worker()
+    good, other, restart = bed.submit(OLD), bed.submit(NEW), bed.submit(plan_of("db:restart"))
+    assert [bed.ended(run) for run in (good, other, restart)] == ["succeeded"] * 3, bed.logs()
+
+    back = roll_back_to(good, store=bed.store, keys=bed.keys, publish=bed.publish, actor="ann").run
+
+    runs = {run: bed.store.run(run) for run in (good, other, restart)}
+    assert [only_restarts(run, bed.store) for run in runs.values() if run] == [False, False, True]
+    assert back.because == Because(kind="rollback", run=other, plan=good)

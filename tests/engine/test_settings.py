@@ -55,7 +55,8 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RefusedError) as refused:
         from_environ(environ)
 
-    assert refused.value.problems[0].fix == f"chmod 600 {tmp_path / 'key'}"
+    problem = refused.value.problems[0]
+    assert (problem.code, problem.fix) == ("key-readable", f"chmod 600 {tmp_path / 'key'}")
 
 
 def test_two_keys_are_taken_while_they_change(tmp_path: Path) -> None:
@@ -117,7 +118,7 @@ def test_a_key_file_without_a_key_is_named(content: bytes, why: str, tmp_path: P
         from_environ(environ)
 
     problem = refused.value.problems[0]
-    assert problem.message == f"the key file `{tmp_path / 'key'}` holds no key"
+    assert (problem.code, problem.message) == ("key-file", f"the key file `{tmp_path / 'key'}` holds no key")
     assert problem.cause[0].startswith(why)
 
 

@@ -156,7 +156,8 @@ def test_a_run_can_be_named_and_says_where_it_belongs(desk: Desk) -> None:
     desk.deploy(version(7, stage="prd"))
 
     assert api.version_before(desk.request, to=first.id[-7:]).run.id == first.id
-    assert desk.refused(to=first.id, stage="prd").message == f"run {first.id} is of stage `local`, not `prd`"
+    elsewhere = desk.refused(to=first.id, stage="prd")
+    assert (elsewhere.code, elsewhere.message) == ("run-elsewhere", f"run {first.id} is of stage `local`, not `prd`")
 
 
 def test_a_run_is_named_by_its_beginning_or_its_end_but_not_by_a_letter_or_two(desk: Desk) -> None:
@@ -172,6 +173,16 @@ def test_a_run_is_named_by_its_beginning_or_its_end_but_not_by_a_letter_or_two(d
     for short in ("", run.id[-1], run.id[:3]):
         with pytest.raises(RefusedError, match=f"^`{short}` is too short for a run; write at least 4 letters"):
             named(short)
+
+
+def test_letters_that_several_runs_begin_with_name_none_of_them(desk: Desk) -> None:
+    runs = [desk.deploy(version(number)).id for number in (1, 2)]
+
+    with pytest.raises(RefusedError) as refused, api.followed(desk.request, runs[0][:4]):
+        pass
+
+    problem = refused.value.problems[0]
+    assert (problem.code, sorted(problem.cause)) == ("which-run", sorted(runs))
 
 
 def test_where_no_version_is_another_it_is_said_what_there_would_have_to_be(desk: Desk) -> None:

@@ -315,7 +315,14 @@ def _links(folder: Path) -> None:
         (folder / f"l{number}").symlink_to(".")
 
 
+def _upwards(path: Path) -> None:
+    path.mkdir()
+    (path / "a").symlink_to("..")
+
+
 def _deep(folder: Path) -> None:
+    """Deeper than a path may be long, so one step after the other."""
+    folder.mkdir(exist_ok=True)
     before = Path.cwd()
     os.chdir(folder)
     for _ in range(1500):
@@ -347,8 +354,8 @@ FOLDERS: Mapping[str, Attack] = {
     "file is a link to itself": _beside("fleet.kdl", _to_itself),
     "services is a link to itself": _beside("services", _to_itself),
     "services is all there is": _beside("services", lambda path: path.symlink_to("/")),
-    "services has no bottom": _beside("services", lambda path: (path.mkdir(), _deep(path))),
-    "services holds itself": _beside("services", lambda path: (path.mkdir(), (path / "a").symlink_to(".."))),
+    "services has no bottom": _beside("services", _deep),
+    "services holds itself": _beside("services", _upwards),
     "services holds a pipe": _beside("services/x.kdl", os.mkfifo),
     "services holds a folder called like a file": _beside("services/x.kdl", Path.mkdir),
     "include is a pipe": _included("x.kdl", lambda folder: os.mkfifo(folder / "x.kdl")),

@@ -23,7 +23,9 @@ def golden(name: str, text: str) -> None:
         file.write_text(printed, encoding="utf-8")
     assert file.exists(), f"nothing is kept as {file.name}: FLEETFLOW_TEST_GOLDEN=write writes it"
     kept = file.read_text(encoding="utf-8")
-    assert printed == kept, "\n".join(unified_diff(kept.splitlines(), printed.splitlines(), "kept", "printed", lineterm=""))
+    assert printed == kept, "\n".join(
+        unified_diff(kept.splitlines(), printed.splitlines(), "kept", "printed", lineterm="")
+    )
 
 
 def visible(text: str) -> str:

@@ -55,12 +55,13 @@ def test_an_example_uses_only_images_that_the_set_up_makes(example: Path) -> Non
         )
     )
 
-    text = "\n".join(path.read_text(encoding="utf-8") for path in example.rglob("*.kdl"))
-    used = set(re.findall(r'image "fleetflow/([^":]+)', text))
+    files = [*example.rglob("*.kdl"), *example.rglob("Dockerfile")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    used = set(re.findall(r'(?:image "|FROM )fleetflow/([^":\s]+)', text))
 
     assert used
     assert used <= made
-    assert len(used) <= text.count("image ")
+    assert len(used) <= text.count("image ") + text.count("FROM ")
 
 
 @every_example

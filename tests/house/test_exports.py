@@ -5,15 +5,18 @@ A name that comes or goes here is a change for users: it belongs into the change
 """
 
 import importlib
+from pathlib import Path
 
 import pytest
+
+from fleetflow_tasks import api
 
 PUBLIC = {
     "fleetflow_tasks.api": (
         "Configured Follow Following FormattedFile Formatting Forward Forwarded IGNORED Known Planned"
         " Promotion Request Shift Surroundings actor begun built changes checkup configured declared_ports"
         " destination execute followed formatted_files formatted_text forwarded imported installed is_held"
-        " known_variables logs opened origin plan promotion queue rendered restart_plan retried rolled_back"
+        " known_variables logs opened origin plan promotion queue reading_once rendered restart_plan retried rolled_back"
         " rolled_back_here runs shift shown stages status submitted surroundings teardown_plan unpushed up"
         " validated version_before volumes which_redis work written"
     ),
@@ -23,6 +26,13 @@ PUBLIC = {
     ),
     "fleetflow_tasks.testing": "RuntimeContract Trial eventually",
 }
+
+
+def test_every_name_of_the_front_door_opens_it_and_no_module_behind_it_has_such_a_name() -> None:
+    behind = {file.stem for file in Path(api.__path__[0]).glob("*.py")}
+
+    assert [name for name in api.__all__ if not hasattr(api, name)] == []
+    assert behind & set(api.__all__) == set()
 
 
 @pytest.mark.parametrize("room", PUBLIC)

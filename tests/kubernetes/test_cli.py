@@ -64,7 +64,7 @@ def test_a_stage_is_looked_at_and_reached_into(shop: Desk, node: Cluster) -> Non
     before = shop.flow("logs", "--previous")
 
     assert (new.code, same.code) == (1, 0), (new, same)
-    assert {"create api: not there", "create db: not there"} <= set(new.out.splitlines())
+    assert {"create api: not there  fleet.kdl:3", "create db: not there  fleet.kdl:11"} <= set(new.out.splitlines())
     assert same.out == f"{shop.project}/stg: nothing differs\n"
     assert sorted(logs.out.splitlines()) == sorted(f"api/{end} | I am api-{rest}" for end, rest in split(names))
     assert {json.loads(line)["source"] for line in as_json.out.splitlines()} == ends
@@ -90,15 +90,15 @@ def test_a_change_of_the_environment_is_told_by_its_variables_and_never_by_a_sec
     result = shop.flow("diff", TOKEN="canary-3")
 
     assert result.out.splitlines() == [
-        "replace api: environment changed",
-        "  environment.LOG",
+        "replace api: environment changed  fleet.kdl:3",
+        "  environment.LOG  fleet.kdl:3",
         "    - info",
         "    + debug",
-        "  environment.NEW",
+        "  environment.NEW  fleet.kdl:3",
         "    + y",
-        "  environment.OLD",
+        "  environment.OLD  fleet.kdl:3",
         "    - x",
-        "  environment.TOKEN",
+        "  environment.TOKEN  fleet.kdl:3",
         "    ~ [hidden], changed",
         "",
         "diff: 1 to replace",

@@ -91,7 +91,7 @@ def _unknown(found: Sequence[Facts]) -> Cause:
     word = next((each.reason for each in found if each.reason), "")
     if word in {"INTERNAL", "UNKNOWN", ""}:
         return Cause(
-            code="internal",
+            code="platform-failed",
             message="Cloud Run failed, and does not say why",
             fix="look whether Google knows of it: https://status.cloud.google.com",
             again=True,

@@ -75,7 +75,7 @@ def bad_path(facts: Facts) -> Cause:
 
 def late(facts: Facts) -> Cause:
     return Cause(
-        code="deadline",
+        code="not-ready-in-time",
         message="it was not ready in the time that Cloud Run allows: a large image, or a slow start",
         lines=facts.lines,
         fix="make the image smaller or its start faster, or give `healthcheck` a longer `start_period`",

@@ -205,7 +205,7 @@ def _refused(error: Exception, origin: str) -> Problem:
             fix=f"log in anew: `{LOGIN}`; or have a new key made for the service account",
         )
     return Problem(
-        code="credentials",
+        code="bad-credentials",
         message=f"the token for Google Cloud could not be had: {_words(error)}",
         cause=(f"the credentials come from {origin}",),
         fix="see that the network lets us out (proxy, firewall), and try again",

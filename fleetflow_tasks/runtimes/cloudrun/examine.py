@@ -87,7 +87,7 @@ def _is_of_one(permission: str) -> bool:
 def _problem(message: str, needed: Sequence[rights.Need], where: Settings, account: str) -> Problem:
     roles = sorted({need.role for need in needed})
     return Problem(
-        code="rights",
+        code="rights-missing",
         message=f"{message}: rights are missing in project `{where.project}`",
         cause=tuple(f"{need.permission} ({need.role} has it)" for need in needed),
         fix="grant them: " + "; ".join(grants.project_role(where.project, role, account) for role in roles),

@@ -81,7 +81,7 @@ def _not_found(answer: Answer) -> Problem:
         return no_such_place(answer)
     name = answer.error.name.rpartition("/")[2]
     return answer.problem(
-        "gone", f"`{name}` is not there any more: somebody removed it", fix="run it again: it is made anew"
+        "object-gone", f"`{name}` is not there any more: somebody removed it", fix="run it again: it is made anew"
     )
 
 
@@ -156,7 +156,7 @@ def _no_account(answer: Answer) -> Problem:
 
 def _misnamed(answer: Answer) -> Problem:
     return answer.problem(
-        "name",
+        "unfit-name",
         f"Cloud Run does not take its name: lower case, digits and `-`, {LONGEST} characters at most",
         fix="give the project, the stage or the service a shorter name",
     )

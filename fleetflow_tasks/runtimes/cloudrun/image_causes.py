@@ -56,7 +56,7 @@ def unchecked(facts: Facts) -> Cause:
 
 def of_another_platform(facts: Facts) -> Cause:
     return Cause(
-        code="platform",
+        code="image-platform",
         message=f"the image `{named(facts)}` is not made for linux/amd64",
         lines=facts.lines,
         fix="build it for that platform: `docker build --platform=linux/amd64`",

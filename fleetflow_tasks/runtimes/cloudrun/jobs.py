@@ -229,7 +229,7 @@ def _why(ends: Sequence[str], verdict: Verdict, execution: Json) -> str:
 def _overdue(work: Work, name: str, verdict: Waiting) -> Problem:
     region = work.wanted.name.split("/")[3]
     return Problem(
-        code="timeout",
+        code="job-timeout",
         message=f"cannot run `{work.service.name}`: it has not ended within {work.service.timeout:g} s: {verdict.text}",
         cause=(f"execution {name} was not stopped; the next deployment waits for the same one",),
         fix=f"give it more `timeout`, or stop it: `gcloud run jobs executions cancel {name} --region={region}`",

@@ -203,7 +203,7 @@ def _refused(error: CloudRunError, plan: Plan, wanted: Sequence[ResolvedService]
         message = f"our account lacks permission `logging.logEntries.list` in project `{where.project}`"
         fix = "grant `roles/logging.viewer`: " + grants.project_role(where.project, "roles/logging.viewer", "")
     return Problem(
-        code="logs",
+        code="logs-unreadable",
         message=message,
         fix=fix,
         more=printed.command(plan, printed.of_services(plan, wanted)),

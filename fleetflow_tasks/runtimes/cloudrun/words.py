@@ -57,7 +57,7 @@ def stale(found: Json, theirs: Mark, ours: int) -> Problem:
 
 def busy(name: str) -> Problem:
     return Problem(
-        code="busy",
+        code="changed-meanwhile",
         message=f"`{last(name)}` changes all the time while it is being deployed",
         cause=("each time it was looked at, somebody else had changed it before we could",),
         fix="see who does: its revisions and its audit log in Google's console name them",
@@ -87,7 +87,7 @@ def not_newest(service: str, where: str) -> Problem:
 def unheard(service: ResolvedService, trouble: str) -> Problem:
     """Nobody answered until the time was over, so it is not known how it is."""
     return Problem(
-        code="unheard",
+        code="outcome-unknown",
         message=f"how `{service.name}` is could not be learned in time: {trouble}",
         fix="see that Cloud Run can be reached from here, and try again",
     )

@@ -103,7 +103,7 @@ class Progress:
                 self._begun.add(each.id)
                 self._now = each.id
                 return "" if _INNER.match(each.name) else str(step(each.name))
-            case Vertex():
+            case Vertex():  # pragma: no branch  (the last there is)
                 return ""
 
     def _classic(self, stream: str) -> tuple[str, ...]:

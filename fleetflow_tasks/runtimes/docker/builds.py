@@ -56,14 +56,23 @@ class Builds:
                 return self._built(plan, service, desired, source, attempt)
             return self._fetched(plan, service, desired, why, attempt)
 
-    def anew(self, plan: Plan, service: ResolvedService, desired: Definition, attempt: Attempt) -> Found:
-        """Built without the cache, whether it is here or not. Raises DeployError."""
+    def anew(
+        self,
+        plan: Plan,
+        service: ResolvedService,
+        desired: Definition,
+        attempt: Attempt,
+        *,
+        pull: bool,
+        cache: bool,
+    ) -> Found:
+        """Built whether it is here or not. Raises DeployError."""
         with self._images.turn(desired.image, attempt):
             try:
                 source = Source(Path(plan.root), _build(service))
             except ContextError as error:
                 raise DeployError(explain.refused(service, error)) from error
-            return self._built(plan, service, desired, source, attempt, cache=False)
+            return self._built(plan, service, desired, source, attempt, pull=pull, cache=cache)
 
     def push(self, service: ResolvedService, attempt: Attempt) -> str:
         """The digest under which its registry knows it now. Raises DeployError."""
@@ -89,9 +98,10 @@ class Builds:
         source: Source,
         attempt: Attempt,
         *,
+        pull: bool = False,
         cache: bool = True,
     ) -> Found:
-        self._pull_bases(service, desired, source, attempt)
+        self._pull_bases(service, desired, source, attempt, again=pull or desired.pull == "always")
         progress = Progress()
         attempt.report("sending the files to the builder")
         try:
@@ -110,9 +120,11 @@ class Builds:
             raise DeployError(problem, transient=passing) from error
         return Found(id=self.local(desired) or progress.image, built=True)
 
-    def _pull_bases(self, service: ResolvedService, desired: Definition, source: Source, attempt: Attempt) -> None:
+    def _pull_bases(
+        self, service: ResolvedService, desired: Definition, source: Source, attempt: Attempt, *, again: bool
+    ) -> None:
         for reference in source.images():
-            if desired.pull != "always" and self._images.local(reference):
+            if not again and self._images.local(reference):
                 continue
             try:
                 self._images.pulled(reference, desired.platform, attempt)

@@ -132,7 +132,7 @@ def _refusal(service: ResolvedService, answer: str) -> tuple[str, str, str, str]
         return "network-missing", "its network is gone", "run it again: the network is made anew", ""
     if "platform" in said and ("does not match" in said or "not supported" in said):
         return (
-            "platform",
+            "image-platform",
             f"`{service.image}` is not made for this machine",
             "say `platform` in `docker`, or build for it",
             "image",
@@ -156,7 +156,7 @@ def image_missing(service: ResolvedService, answer: str) -> Problem:
         code, why = "image-denied", f"does not exist on {where}, or wants a login"
         fix = f"correct `image` and `version`, or run `docker login {where}`"
     elif "no matching manifest" in said:
-        code, why, fix = "platform", "is not made for this machine", "say `platform` in `docker`, or build for it"
+        code, why, fix = "image-platform", "is not made for this machine", "say `platform` in `docker`, or build for it"
     elif "manifest" not in said and "not found" not in said:
         code, why = "registry-unreachable", f"is not on this Engine, and {where} does not answer"
         fix = "build or load the image here, or see that the registry can be reached"

@@ -36,7 +36,6 @@ from fleetflow_tasks.runtimes.base import (
 from fleetflow_tasks.runtimes.docker import check as checks
 from fleetflow_tasks.runtimes.docker import explain, interactive, observe
 from fleetflow_tasks.runtimes.docker.addresses import cut
-from fleetflow_tasks.runtimes.docker.builds import Builds
 from fleetflow_tasks.runtimes.docker.client import TIMEOUT, Client, EngineError, Trace, connect
 from fleetflow_tasks.runtimes.docker.decide import decide, newer, prepared, removed, restarted, superfluous, unstarted
 from fleetflow_tasks.runtimes.docker.desired import ADDRESSES, COMPOSE, Definition, definition, rendered
@@ -61,6 +60,8 @@ class Engine:
     """One Engine, shared by all steps that go to it. choosing: held from the choice of a host port to its label."""
 
     def __init__(self, client: Client) -> None:
+        from fleetflow_tasks.runtimes.docker.builds import Builds  # it reads files: not for a plan that asks no engine
+
         self.client = client
         self.images = Images(client)
         self.builds = Builds(client, self.images)
@@ -330,9 +331,14 @@ class DockerRuntime:
             client = self._engine(plan).client
             yield from lines(client, plan.project, plan.stage, services, options)
 
-    def build(self, plan: Plan, service: ResolvedService, attempt: Attempt, *, cache: bool = True) -> Built:
+    def build(
+        self, plan: Plan, service: ResolvedService, attempt: Attempt, *, pull: bool = False, cache: bool = True
+    ) -> Built:
         builds, desired = self._engine(plan).builds, definition(plan, service)
-        found = (builds.present if cache else builds.anew)(plan, service, desired, attempt)
+        if cache and not pull:
+            found = builds.present(plan, service, desired, attempt)
+        else:
+            found = builds.anew(plan, service, desired, attempt, pull=pull, cache=cache)
         return Built(image=found.id, anew=found.built)
 
     def push(self, plan: Plan, service: ResolvedService, attempt: Attempt) -> str:

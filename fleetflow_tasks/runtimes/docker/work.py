@@ -103,7 +103,7 @@ class Work:
         self._choosing = choosing
         self._avoid: set[int] = set()
         self._away = 0.0  # seconds that the old container was off its network at most
-        self._last = Problem(code="busy", message=f"`{service.name}` changes while it is being deployed")
+        self._last = Problem(code="changed-meanwhile", message=f"`{service.name}` changes while it is being deployed")
 
     def prepared(self, operations: Sequence[Operation], containers: Sequence[Container]) -> None:
         """Raises DeployError with the cause; a container of ours that appeared meanwhile is no failure."""

@@ -93,7 +93,7 @@ def crashed(container: Container, ended: Ended, *, restarted: bool, unhealthy: s
     elif ended.exit in {126, 127}:
         fix, field = "check `command` and `entrypoint`", "command"
     elif ended.exit == 0:
-        code, fix = "ended", "a service must stay up; say `job` where it is to end"
+        code, fix = "service-ended", "a service must stay up; say `job` where it is to end"
         how = "it ends by itself, with exit code 0"
     return Diagnosis(
         code=code,

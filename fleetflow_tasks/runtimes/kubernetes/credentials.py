@@ -95,7 +95,7 @@ def token_file(path: Path, headers: tuple[tuple[str, str], ...] = ()) -> Issuer:
 def _unusable(why: str, origin: str) -> UnavailableError:
     return UnavailableError(
         Problem(
-            code="credentials", message=f"no credentials for Kubernetes: {why}", fix=f"see to {origin}, or log in anew"
+            code="bad-credentials", message=f"no credentials for Kubernetes: {why}", fix=f"see to {origin}, or log in anew"
         )
     )
 
@@ -105,7 +105,7 @@ def openid(provider: Mapping[str, Any], origin: str, headers: tuple[tuple[str, s
     if provider.get("name") != "oidc":
         raise UnavailableError(
             Problem(
-                code="credentials",
+                code="bad-credentials",
                 message=f"no credentials for Kubernetes: `auth-provider` `{provider.get('name')}` is no longer known",
                 cause=(f"named by {origin}", "Kubernetes gave these up for credential plugins"),
                 fix="have the kubeconfig written anew: for GKE, `gcloud container clusters get-credentials …`",

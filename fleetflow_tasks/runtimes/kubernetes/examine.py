@@ -101,7 +101,7 @@ def _is_there(client: Client, namespace: str) -> bool:
 def _lacks(missing: Sequence[Need], plan: Plan, namespace: str) -> Iterator[Problem]:
     if needed := [need for need in missing if need.purpose == "deploy"]:
         yield Problem(
-            code="rights",
+            code="rights-missing",
             message=f"stage `{plan.stage}` cannot be deployed: rights are missing in namespace `{namespace}`",
             cause=_rules(needed),
             fix="add these rules to its Role",
@@ -109,7 +109,7 @@ def _lacks(missing: Sequence[Need], plan: Plan, namespace: str) -> Iterator[Prob
     for purpose, without in _WITHOUT.items():
         if lacking := [need for need in missing if need.purpose == purpose]:
             yield Problem(
-                code="rights", message=f"{without}: a right is missing", cause=_rules(lacking), severity="note"
+                code="rights-missing", message=f"{without}: a right is missing", cause=_rules(lacking), severity="note"
             )
 
 

@@ -254,7 +254,7 @@ def _content(entry: Entry, name: str) -> bytes:
 def _wrong(file: Path, why: str, fix: str = "") -> UnavailableError:
     return UnavailableError(
         Problem(
-            code="kubeconfig",
+            code="bad-kubeconfig",
             message=f"the kubeconfig {file} {why}",
             fix=fix or "have it written anew, or name another one: KUBECONFIG=…",
         )

@@ -22,7 +22,7 @@ _NO_NAME = "has no name that an image can have"
 _CORRECT = "correct `image` and `version`"
 _NAMES = re.compile(r"\S*/\S*")  # an image may be called `denied` or `certificate`
 _BACK_OFF = 'Back-off pulling image "'
-_FINAL = frozenset({"image-name", "image-not-found", "image-denied", "platform", "image-signature"})
+_FINAL = frozenset({"image-name", "image-not-found", "image-denied", "image-platform", "image-signature"})
 
 
 def unpulled(container: Container, events: Iterable[Event], *, since: datetime | None, now: datetime) -> Diagnosis:
@@ -83,7 +83,7 @@ def _explained(container: Container, words: str) -> tuple[str, str, str]:
     if container.reason == "SignatureValidationFailed":
         return "image-signature", "is refused: its signature is not valid", "push it signed as the node wants it"
     if "platform" in said and ("no match" in said or "no matching manifest" in said):
-        return "platform", "is not made for the node's machine", "build it for the node's platform"
+        return "image-platform", "is not made for the node's machine", "build it for the node's platform"
     if "no space left on device" in said:
         return "disk-full", "cannot be pulled: the node's disk is full", "make room on the node"
     return _of_registry(said, where) if words else ("image-not-pulled", f"cannot be pulled from {where}", _reach())

@@ -41,7 +41,7 @@ def context(target: Target, held: Pass) -> ssl.SSLContext:
     except (ssl.SSLError, UnicodeDecodeError, ValueError) as error:
         raise UnavailableError(
             Problem(
-                code="certificates",
+                code="bad-certificate",
                 message=f"a certificate or key for {target.server} cannot be used: {error}",
                 cause=(f"it comes with {target.origin}",),
                 fix="have the kubeconfig written anew",

@@ -57,7 +57,7 @@ def _kind(why: str) -> tuple[str, str, str]:
     if "volume node affinity" in why:
         return "volume-elsewhere", "its volume lives in another zone than the nodes that have room", "volumes"
     if "taint" in why:
-        return "taint", "add a node without that taint, or tolerate it", "options"
+        return "nodes-tainted", "add a node without that taint, or tolerate it", "options"
     if "affinity" in why or "selector" in why:
         return "no-such-node", "correct `node_selector`, or label a node", "options"
     if "free ports" in why:

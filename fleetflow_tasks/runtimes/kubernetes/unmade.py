@@ -50,4 +50,6 @@ def _found(words: str) -> tuple[Denial, float]:
 
 
 def _absent(what: str, name: str, fix: str) -> Denial:
-    return Denial(code=what.replace(" ", "-"), why=f"{what} `{name}` does not exist", fix=fix, field="options")
+    return Denial(
+        code=f"{what.replace(' ', '-')}-missing", why=f"{what} `{name}` does not exist", fix=fix, field="options"
+    )

@@ -59,7 +59,7 @@ def stale(what: str, found: int, ours: int) -> Problem:
 
 def busy(what: str) -> Problem:
     return Problem(
-        code="busy",
+        code="changed-meanwhile",
         message=f"`{what}` changes all the time while it is being deployed",
         cause=("each time it was looked at, somebody else had changed it before we could",),
         fix="see who does: `kubectl get --show-managed-fields`",

@@ -16,16 +16,23 @@ code is expected by a test. `python -m fleetflow_tasks.view.catalogue` prints `d
     page        the rows as a page
 """
 
-from fleetflow_tasks.view.catalogue import cloudrun, commands, docker, files, kubernetes, plans, redis, runs
+from fleetflow_tasks.view.catalogue.cloudrun import CHAPTER as CLOUDRUN
+from fleetflow_tasks.view.catalogue.commands import CHAPTER as COMMANDS
+from fleetflow_tasks.view.catalogue.docker import CHAPTER as DOCKER
 from fleetflow_tasks.view.catalogue.entry import Chapter
+from fleetflow_tasks.view.catalogue.files import CHAPTER as FILES
+from fleetflow_tasks.view.catalogue.kubernetes import CHAPTER as KUBERNETES
+from fleetflow_tasks.view.catalogue.plans import CHAPTER as PLANS
+from fleetflow_tasks.view.catalogue.redis import CHAPTER as REDIS
+from fleetflow_tasks.view.catalogue.runs import CHAPTER as RUNS
 
 CHAPTERS: tuple[Chapter, ...] = (
-    files.CHAPTER,
-    plans.CHAPTER,
-    docker.CHAPTER,
-    kubernetes.CHAPTER,
-    cloudrun.CHAPTER,
-    redis.CHAPTER,
-    runs.CHAPTER,
-    commands.CHAPTER,
+    FILES,
+    PLANS,
+    DOCKER,
+    KUBERNETES,
+    CLOUDRUN,
+    REDIS,
+    RUNS,
+    COMMANDS,
 )

@@ -6,5 +6,4 @@ import sys
 from fleetflow_tasks.view.catalogue import CHAPTERS
 from fleetflow_tasks.view.catalogue.page import page
 
-if __name__ == "__main__":
-    sys.stdout.write(page(CHAPTERS))
+sys.stdout.write(page(CHAPTERS))

@@ -56,7 +56,7 @@ people goes to stderr as always, and is no part of this.
 **What may change.** Within version {VERSION}, types, fields and words (a new `status`, a new `code`) may be added at any time; nothing
 goes, is renamed or changes its meaning. So read by name, and pass over what you do not know. Should anything else ever be
 necessary, `v` becomes {VERSION + 1}, and the [changelog](../CHANGELOG.md) says so. Text for people (`message`, `text`, `cause`, `fix`) is no
-part of the promise: decide by `code`, `status`, `kind`."""
+part of the promise: decide by `code`, `status`, `kind`. [errors.md](errors.md) lists every `code`."""
 
 
 def _queries() -> Iterator[str]:

@@ -51,7 +51,7 @@ def test_two_fleets_in_one_namespace_do_not_touch_each_other(fleets: Fleets) -> 
     other.up(service("web") + service("mail"))
     other.up(service("web"))
     taken = other.fails(service("web") + service("api", "sleep 2000"))
-    cleared = other.flow("down", "--volumes")
+    cleared = other.flow("down", "--volumes", "--yes")
 
     assert [line.replace(one.project, "ONE") for line in other.told(taken, "api:prepare")] == [
         f"api:prepare {FAILED}: a Deployment called `api` is in namespace `NS` already, and it is not ours",

@@ -126,7 +126,7 @@ def test_a_claim_keeps_its_data_across_down_and_up(fleet: Fleet) -> None:
     assert gone == ["PersistentVolumeClaim common", "PersistentVolumeClaim rows-db-0"]
     assert {claim["metadata"]["name"]: claim["metadata"]["uid"] for claim in fleet.all(CLAIM)} == claims
     assert [fleet.log(fleet.names(name)[0]) for name in ("db", "a")] == ["first", "first"]
-    assert fleet.flow("down", "--volumes").code == 0
+    assert fleet.flow("down", "--volumes", "--yes").code == 0
     assert fleet.made() == []
 
 

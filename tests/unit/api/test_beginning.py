@@ -8,7 +8,7 @@ import pytest
 
 from fleetflow_tasks.api.beginning import begun
 from fleetflow_tasks.api.replacing import put
-from fleetflow_tasks.api.surroundings import Surroundings, surroundings
+from fleetflow_tasks.api.surrounding import Surroundings, surroundings
 from fleetflow_tasks.config.starter import Start, starter
 from fleetflow_tasks.errors import ConfigError, RefusedError
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from textwrap import dedent
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -33,17 +34,17 @@ class Desk:
             path.write_text(dedent(text).strip("\n") + "\n", encoding="utf-8")
         return self
 
-    def request(self, stage: str | None = None, **fields: object) -> api.Request:
+    def request(self, stage: str | None = None, **fields: Any) -> api.Request:
         request = api.Request(directory=str(self.folder), stage=stage, environ=self.environ)
         return replace(request, **fields)
 
     def config(
-        self, stage: str | None = None, *, origins: bool = True, only: tuple[str, ...] = (), **fields: object
+        self, stage: str | None = None, *, origins: bool = True, only: tuple[str, ...] = (), **fields: Any
     ) -> str:
         found = api.configured(self.request(stage, **fields), only=only)
         return settled.text(found.settled, found.row, origins=origins).replace(f"{self.folder}/", "./")
 
-    def lines(self, stage: str | None = None, **fields: object) -> list[str]:
+    def lines(self, stage: str | None = None, **fields: Any) -> list[str]:
         """Those with an origin, without their indentation."""
         return [line.strip() for line in self.config(stage, **fields).splitlines() if "//" in line]
 
@@ -54,10 +55,10 @@ class Desk:
         )
         return answer
 
-    def variables(self, stage: str | None = None, **fields: object) -> list[str]:
+    def variables(self, stage: str | None = None, **fields: Any) -> list[str]:
         return settled.variables(api.known_variables(self.request(stage, **fields)).variables).splitlines()
 
-    def plan(self, file: str | None = None, **fields: object) -> Plan:
+    def plan(self, file: str | None = None, **fields: Any) -> Plan:
         """Where a text says something is no part of what it says."""
         request = self.request(file=file, **fields)
         loaded, stage = chosen(request)
@@ -107,8 +108,7 @@ def test_every_line_says_where_it_came_from_and_what_it_beat(desk: Desk) -> None
         project "shop"  // fleet.kdl:1
 
         stage "stg" {  // stages/stg.kdl:1
-            runtime "docker" {  // default
-            }
+            runtime "docker"  // default
 
             variables {
                 LEVEL "debug"  // stages/stg.kdl:2
@@ -156,14 +156,14 @@ def test_what_comes_from_the_command_line_or_the_process_is_said_to(desk: Desk) 
     found = desk.lines("stg", variables={"LEVEL": "v", "TAG": "9"})
 
     assert [line for line in found if line.startswith(("runtime", "LEVEL", "APP_X", "image", "INHERITED"))] == [
-        'runtime "kubernetes" {  // FLEETFLOW_RUNTIME of the process',
+        'runtime "kubernetes"  // FLEETFLOW_RUNTIME of the process',
         'LEVEL "v"  // --var, over stages/stg.kdl:2, .env:1',
         'APP_X "p"  // APP_X of the process, over stages/stg.kdl:2',
         'image "postgres:16"  // fleet.kdl:11',
         'image "ghcr.io/shop/api:9"  // fleet.kdl:4; version from fleet.kdl:5; TAG from --var',
         'INHERITED "i"  // INHERITED of the process',
     ]
-    assert 'runtime "cloudrun" {  // --runtime' in desk.lines("stg", runtime="cloudrun")
+    assert 'runtime "cloudrun"  // --runtime' in desk.lines("stg", runtime="cloudrun")
 
 
 RUNTIME = """
@@ -235,6 +235,12 @@ def test_strict_takes_a_warning_as_an_error(desk: Desk) -> None:
     desk.write({"fleet.kdl": 'service "a" { image "a"; imige "x" }\nstage "local" { service "a" }'})
 
     with pytest.raises((ConfigError, PlanError), match="imige"):
+        desk.lines(strict=True)
+
+    desk.write(
+        {"fleet.kdl": 'service "a" { image "a" }\nstage "local" { runtime "docker" { region "r" }; service "a" }'}
+    )
+    with pytest.raises(PlanError, match="region"):
         desk.lines(strict=True)
 
 

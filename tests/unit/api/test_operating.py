@@ -202,7 +202,7 @@ def test_a_stage_in_the_place_of_a_service_is_known_for_one(request_: api.Reques
     fix = "`other` is a stage: `--stage=other`; services are `api`, `db`, `seed`, `web`"
 
     with pytest.raises(PlanError) as logs:
-        api.logs(request_, made, ["other"], LogOptions())  # type: ignore[list-item]  (as it comes from a command line)
+        api.logs(request_, made, ["other"], LogOptions())  # type: ignore[list-item]  # as it comes from a command line
     with pytest.raises(PlanError) as ports:
         api.declared_ports(request_, made, "other")
     with pytest.raises(PlanError) as status:

@@ -9,7 +9,7 @@ from typing import Never
 
 import pytest
 
-from fleetflow_tasks.api.origin import actor, again, job, job_key, origin
+from fleetflow_tasks.api.origins import actor, again, job, job_key, origin
 from fleetflow_tasks.api.request import Request
 from fleetflow_tasks.plan.codec import parse_key
 

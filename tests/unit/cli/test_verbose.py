@@ -59,7 +59,7 @@ def test_every_command_that_asks_anybody_knows_it_and_says_so_once(name: str) ->
     context = click.Context(flow)
 
     for _ in range(2):
-        found = flow.get_command(context, name)  # type: ignore[attr-defined]  (it is a group)
+        found = flow.get_command(context, name)
         assert found is not None
         options = [option for param in found.params for option in param.opts]
         assert options.count("--verbose") == (name not in SILENT)

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fleetflow_tasks.config.as_kdl import Node, Remark, block, kdl, node, switch
+from fleetflow_tasks.config.as_kdl import Mixed, Node, Reference, Remark, block, kdl, node, switch
 from fleetflow_tasks.config.load import load
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
@@ -40,3 +40,14 @@ def test_any_text_reads_back_as_it_was_and_so_does_the_one_behind_a_remark(value
         (stage,) = load(Path(folder)).project.stages
 
     assert stage.services[0].environment == {"A": value}
+
+
+def test_a_remark_stands_behind_the_first_line_of_its_node() -> None:
+    inner = Node(name="A", args=(Mixed(pieces=("$ ", Reference(name="X"), '"')),), behind="here: {{ X }}")
+
+    assert kdl([Node(name="environment", children=(inner,), behind="there"), node("b", 2.0, 0.1)]).splitlines() == [
+        "environment {  // there",
+        '    A "$$ ${X}\\""  // here: { { X }}',
+        "}",
+        "b 2 0.1",
+    ]

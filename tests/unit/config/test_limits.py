@@ -11,6 +11,7 @@ from fleetflow_tasks.config.decode import decode
 from fleetflow_tasks.config.kdl import parse
 from fleetflow_tasks.config.limits import (
     MAX_ASKED,
+    MAX_COMMAND,
     MAX_LINE,
     MAX_NAME,
     MAX_PATTERN,
@@ -331,6 +332,12 @@ def test_defaults_in_defaults_have_an_end(wrong: ProblemsText) -> None:
     (problem,) = wrong(f'command "{"${A:-" * 50}{"}" * 50}"')
 
     assert problem.startswith("3:9: `${A:-${A:-${A:-${A:-${A:-${A:-${A:-${...` is no variable")
+
+
+def test_a_command_is_no_longer_than_linux_can_start(wrong: ProblemsText) -> None:
+    assert wrong(f'command "{"x" * (MAX_COMMAND + 1)}"') == [
+        "3:1: `command` is longer than 131,072 characters => put it into a script of the image"
+    ]
 
 
 def test_a_file_of_variables_with_many_bad_lines_is_none(folder: Folder) -> None:

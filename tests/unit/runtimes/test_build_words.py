@@ -35,8 +35,8 @@ def varint(number: int) -> bytes:
 MOMENT = field(1, 1_700_000_000)
 
 
-def vertex(id: str, name: str, *, begun: bool = True, done: bool = False, error: str = "") -> bytes:
-    parts = [field(1, id), field(3, name)]
+def vertex(vertex_id: str, name: str, *, begun: bool = True, done: bool = False, error: str = "") -> bytes:
+    parts = [field(1, vertex_id), field(3, name)]
     parts += [field(5, MOMENT)] if begun else []
     parts += [field(6, MOMENT)] if done else []
     return field(1, b"".join([*parts, *([field(7, error)] if error else [])]))
@@ -104,7 +104,7 @@ def test_each_step_is_told_once_when_it_begins_and_the_builders_own_are_not() ->
         trace(vertex("e", "exporting to image")),
         {"id": "moby.image.id", "aux": {"ID": "sha256:1"}},
         {"stream": "Successfully tagged x:1\n"},
-        {"id": "moby.buildkit.trace", "aux": "no base64"},
+        {"id": "moby.buildkit.trace", "aux": "A"},
     ) == [
         "step 1/2 of prod: FROM x",
         "fetching 3 of 30 MB",

@@ -153,6 +153,12 @@ def test_a_class_is_checked_against_the_protocol() -> None:
     assert list(registry._lacks(nothing)) == ["`'no class'` is no class"]
 
 
+def test_a_runtime_whose_modules_are_missing_is_not_installed() -> None:
+    assert refusal("x", "x=no_such_module:Runtime").startswith(
+        "UnavailableError: the runtime `x` is not installed: Python module `no_such_module` is missing"
+    )
+
+
 def test_a_class_that_lacks_something_is_refused() -> None:
     assert refusal("x", "x=fleetflow_tasks.testing.trial:Trial").startswith(
         "UnavailableError: the runtime `x` of package `fleetflow_tasks.testing.trial` cannot be used: it speaks protocol None"

@@ -174,7 +174,7 @@ def test_secrets_that_an_application_printed_are_hidden_but_for_the_shortest() -
         ("network 1234 not found", "network-missing", "its network is gone"),
         (
             "image with platform linux/arm64 does not match the specified platform",
-            "platform",
+            "image-platform",
             "`ghcr.io/shop/api:9` is not made for this machine",
         ),
         ("something new", "not-started", "something new"),
@@ -212,7 +212,7 @@ def test_a_refusal_to_start_is_explained(answer: str, code: str, message: str) -
         (
             "shop:9",
             "no matching manifest for linux/arm64 in the manifest list entries",
-            "platform",
+            "image-platform",
             "image `shop:9` is not made for this machine",
         ),
         (

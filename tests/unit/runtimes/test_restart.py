@@ -13,6 +13,7 @@ from fleetflow_tasks.runtimes.docker.decide import restarted
 from fleetflow_tasks.runtimes.docker.observe import Container, Mount
 from fleetflow_tasks.runtimes.kubernetes.decide import Renew, renewed, renewing, said, serving
 from fleetflow_tasks.runtimes.kubernetes.desired import as_it_is
+from fleetflow_tasks.runtimes.kubernetes.status import held
 from fleetflow_tasks.runtimes.restarting import restarted as asked
 from fleetflow_tasks.testing import Trial
 
@@ -165,6 +166,16 @@ def test_the_one_whose_pods_serve_is_restarted_and_waited_for_as_it_is() -> None
     assert as_it_is(ServiceName("api"), service.workload).objects == (service.workload,)
 
 
+def test_what_hangs_on_a_claim_is_told_by_the_room_that_it_has_or_asked_for() -> None:
+    bare = {"kind": "PersistentVolumeClaim", "metadata": {"name": "data"}}
+    asked_for = {**bare, "spec": {"resources": {"requests": {"storage": "1Gi"}}}}
+    given = {**asked_for, "status": {"capacity": {"storage": "2Gi"}}}
+    born = {**given, "metadata": {"name": "data", "creationTimestamp": "2026-11-24T00:00:00Z"}}
+
+    assert [held(each).size for each in (bare, asked_for, given)] == [None, 1 << 30, 2 << 30]
+    assert (held(bare).created, held(born).created) == (None, 1795478400.0)
+
+
 # --- cloud run
 
 
@@ -197,6 +208,6 @@ def test_a_runtime_that_cannot_says_so() -> None:
     plan = Plan(project=ProjectName("shop"), stage=StageName("stg"), root="/", services=(), steps=(step,))
 
     with pytest.raises(DeployError) as failure:
-        asked(Other(), plan, step, Trial())  # type: ignore[arg-type]  (it is none)
+        asked(Other(), plan, step, Trial())  # type: ignore[arg-type]  # it is none
 
     assert failure.value.problem.message == "the runtime `other` offers no way to restart what runs"

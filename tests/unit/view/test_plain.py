@@ -6,6 +6,7 @@ from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.model import StepId
 from fleetflow_tasks.view.fold import Picture, fold
 from fleetflow_tasks.view.plain import Plain
+from tests.golden import golden
 from tests.unit.view.conftest import Story, folded
 
 
@@ -177,14 +178,39 @@ def test_colours_change_nothing_but_colours(story: Story) -> None:
     assert lines[1] == "\x1b[2m 1.0s\x1b[0m  db: \x1b[32mready\x1b[0m, started (1.0s)"
 
 
-def test_a_plain_view_and_a_fold_load_no_rich() -> None:
+def test_the_log_of_a_run_in_ci(story: Story) -> None:
+    busy = Problem(code="x", message="the registry said 500")
+    begun = story.begin("queued", ahead=1, started=None)
+    events: list[AnyEvent] = [
+        RunStarted(generation=1, **story.stamp(0.0)),
+        *story.well("stage:prepare", "made network shop-stg", after=0.2),
+        story.moved("db:prepare", "running", 0.0),
+        *(
+            story.progress("db:prepare", f"pulling {n} of 120 MB", after=10.0, current=n, total=120.0)
+            for n in (40, 80, 120)
+        ),
+        story.moved("db:prepare", "delayed", 1.0, due=story.at + 3.0, problem=busy),
+        story.moved("db:prepare", "running", 2.0, attempt=2),
+        *story.well("db:deploy", after=75.0),
+        story.moved("migrate:deploy", "running", 0.0),
+        story.badly("migrate:deploy", "job `migrate` failed: it ended with exit code 3"),
+        story.moved("api:deploy", "skipped", 0.0),
+        story.moved("web:deploy", "skipped", 0.0),
+        RunEnded(status="failed", **story.stamp()),
+    ]
+
+    golden("ci-log", "\n".join([*Plain().begin(begun), *told(begun, events)]))
+
+
+def test_views_load_neither_redis_nor_what_draws_for_others() -> None:
     import subprocess
     import sys
 
     program = (
         "import sys, fleetflow_tasks.view.plain, fleetflow_tasks.view.summary, fleetflow_tasks.view.tables,"
-        " fleetflow_tasks.view.jsonl, fleetflow_tasks.view.graph, fleetflow_tasks.view.logs, fleetflow_tasks.view.problems;"
-        "print([name for name in ('rich', 'redis', 'celery', 'cryptography', 'jinja2') if name in sys.modules])"
+        " fleetflow_tasks.view.jsonl, fleetflow_tasks.view.graph, fleetflow_tasks.view.logs, fleetflow_tasks.view.problems,"
+        " fleetflow_tasks.view.live, fleetflow_tasks.view.changes;"
+        "print([name for name in ('redis', 'celery', 'cryptography', 'jinja2') if name in sys.modules])"
     )
 
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import pytest
 from msgspec.structs import replace
 
 from fleetflow_tasks.config.model import ServiceName
@@ -8,6 +9,7 @@ from fleetflow_tasks.plan.model import Plan, StepId
 from fleetflow_tasks.plan.restart import restarting
 from fleetflow_tasks.view.fold import Picture, rows
 from fleetflow_tasks.view.summary import failure, summary
+from tests.golden import golden
 from tests.unit.view.conftest import Story, folded
 
 
@@ -163,6 +165,43 @@ def test_a_failure_says_which_attempt_it_was_and_where_the_text_is(story: Story)
     assert failure(picture, StepId("migrate:deploy")) == [
         "migrate:deploy failed on docker, not tried again: nobody said why"
     ]
+
+
+def badly(story: Story) -> Picture:
+    """As it looks to most people: one service fails for a reason that its log knows, others are left for that."""
+    problem = Problem(
+        code="job-failed",
+        message="job `migrate` failed: it ended with exit code 3",
+        cause=(
+            "its last 2 lines:",
+            "  migrating 14 tables of the shop",
+            '  ERROR: relation "users" does not exist, so nothing can be added to it; the transaction is rolled back',
+        ),
+        fix="mend the migration, or go back with `flow rollback shop/stg`",
+        more="flow logs --stage=stg migrate",
+        place=Place(file="services/migrate.kdl", line=2, column=1, length=7, text='service "migrate" {'),
+    )
+    return folded(
+        story.begin(),
+        [
+            *story.up("db"),
+            story.moved("migrate:deploy", "running"),
+            story.moved("migrate:deploy", "failed", problem=problem),
+            *(story.moved(f"{name}:deploy", "skipped", 0.0) for name in ("api", "web")),
+            RunEnded(status="failed", **story.stamp()),
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"), [("failure-80", 80), ("failure-200", 200), ("failure-40", 40), ("failure", None)]
+)
+def test_a_failure_fits_the_window(story: Story, name: str, columns: int | None) -> None:
+    golden(name, summary(badly(story), columns=columns))
+
+
+def test_a_failure_in_colour(story: Story) -> None:
+    golden("failure-80-coloured", summary(badly(story), columns=80, colour=True))
 
 
 def test_on_a_terminal_long_lines_of_a_failure_are_broken(story: Story) -> None:

@@ -14,6 +14,7 @@ from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.model import QueueName, StepId
 from fleetflow_tasks.view import queue, waiting
 from fleetflow_tasks.view.waiting import loads, waits
+from tests.golden import golden
 
 DOCKER = QueueName("docker")
 NOW = 1000.0
@@ -79,11 +80,41 @@ def test_the_screen_says_what_runs_what_waits_and_who_serves_the_queues() -> Non
 def test_reasons_are_wrapped_where_the_terminal_ends() -> None:
     overview = seen(stage(step("web:deploy", "ready")))
 
-    assert queue.text(overview, columns=60).splitlines()[1:3] == [
+    assert queue.text(overview, columns=60).splitlines()[2:4] == [
         "  ready    web:deploy  for 5.0s: no worker serves queue",
         "                       `docker`, none was ever seen",
     ]
-    assert queue.text(overview, columns=30).splitlines()[1].endswith("none was ever seen")
+    assert queue.text(overview, columns=30).splitlines()[3:6] == [
+        "  ready    web:deploy",
+        "           for 5.0s: no worker",
+        "           serves queue",
+    ]
+
+
+def everything() -> Overview:
+    queued = run("r-queued", status="queued", submitted=970.0, started=None, actor="bob@host")
+    return seen(
+        stage(
+            step("db:deploy", "succeeded"),
+            step("api:deploy", "running", worker=WorkerId("host1:1:a"), started=996.0, attempt=2),
+            step("a-service-with-a-long-name:deploy", "ready"),
+            step("cron:deploy", "ready", since=993.0),
+            step("edge:deploy", "ready", queue=QueueName("docker.web1")),
+            step("mail:deploy", "delayed", due=1012.0, problem=Problem(code="x", message="the registry said 500")),
+            step("page:deploy", "waiting"),
+            line=(queued,),
+        ),
+        workers=(worker(slots=1, busy=1),),
+    )
+
+
+@pytest.mark.parametrize(("name", "columns"), [("queue-80", 80), ("queue-200", 200), ("queue-40", 40), ("queue", None)])
+def test_what_waits_and_why_fits_the_window(name: str, columns: int | None) -> None:
+    golden(name, queue.text(everything(), columns=columns))
+
+
+def test_what_waits_and_why_in_colour() -> None:
+    golden("queue-80-coloured", queue.text(everything(), columns=80, colour=True))
 
 
 def test_colours_show_what_needs_somebody() -> None:

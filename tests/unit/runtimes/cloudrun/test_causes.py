@@ -56,7 +56,7 @@ BY_REASON = {
     f" `{IMAGE}` run | have the image attested, or the project's policy changed: `gcloud container binauthz policy export`",
     "CONTAINER_IMAGE_AUTHORIZATION_CHECK_FAILED": "image-unchecked (image): Binary Authorization could not be asked"
     f" about the image `{IMAGE}` | see that the Binary Authorization API is enabled and its policy can be read",
-    "PROGRESS_DEADLINE_EXCEEDED": "deadline (healthcheck): it was not ready in the time that Cloud Run allows: a large"
+    "PROGRESS_DEADLINE_EXCEEDED": "not-ready-in-time (healthcheck): it was not ready in the time that Cloud Run allows: a large"
     " image, or a slow start | make the image smaller or its start faster, or give `healthcheck` a longer `start_period`",
     "SECRETS_ACCESS_CHECK_FAILED": "secret-denied (secrets): `api@shop-prd.iam.gserviceaccount.com` may not read its"
     " secrets | give it `roles/secretmanager.secretAccessor` on each of its secrets",
@@ -91,7 +91,7 @@ BY_WORDS = {
     "Application failed to start: failed to create init process": "command-not-found (command): its container cannot"
     " be started: the command is not there, or cannot be executed | see that `command` and `entrypoint` name a program"
     " of the image",
-    f"Cloud Run does not support image '{IMAGE}': Container manifest type must support amd64/linux.": "platform"
+    f"Cloud Run does not support image '{IMAGE}': Container manifest type must support amd64/linux.": "image-platform"
     f" (image): the image `{IMAGE}` is not made for linux/amd64 | build it for that platform:"
     " `docker build --platform=linux/amd64`",
     "Secret projects/42/secrets/db/versions/7 was not found": "secret-not-found (secrets): there is no secret `db`, or"
@@ -194,7 +194,7 @@ def test_a_failure_of_cloud_runs_own_without_a_word_may_pass(reason: str) -> Non
     why = cause(failed(reason))
 
     assert shown(why) == (
-        "internal: Cloud Run failed, and does not say why"
+        "platform-failed: Cloud Run failed, and does not say why"
         " | look whether Google knows of it: https://status.cloud.google.com"
     )
     assert why.again

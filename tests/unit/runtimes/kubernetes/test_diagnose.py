@@ -51,7 +51,7 @@ def pulling(words: str, reason: str = "ErrImagePull") -> str:
         ),
         (
             'failed to pull and unpack image "ghcr.io/shop/api:9": no match for platform in manifest: not found',
-            "platform: image `ghcr.io/shop/api:9` is not made for the node's machine; fatal",
+            "image-platform: image `ghcr.io/shop/api:9` is not made for the node's machine; fatal",
         ),
         (
             "unexpected status code https://ghcr.io/v2/: 429 Too Many Requests - Server message: toomanyrequests: slow",
@@ -264,8 +264,8 @@ def crashing(code: int, restarts: int, reason: str = "Error", **fields: object) 
             crashing(127, 3),
             "crashed: it crashes again and again (3 restarts): it ended with exit code 127: the command was not found in the image; fatal",
         ),
-        (crashing(0, 1), "ended: it ends by itself, with exit code 0; told later"),
-        (crashing(0, 3), "ended: it ends by itself, with exit code 0; fatal"),
+        (crashing(0, 1), "service-ended: it ends by itself, with exit code 0; told later"),
+        (crashing(0, 3), "service-ended: it ends by itself, with exit code 0; fatal"),
         (crashing(137, 0, "OOMKilled"), "out-of-memory: out of memory (exit code 137); told later"),
         (crashing(137, 1, "OOMKilled"), "out-of-memory: out of memory (exit code 137); fatal"),
         (
@@ -310,7 +310,10 @@ def test_a_container_that_is_ended_for_its_check_is_told_so() -> None:
     assert told(diagnosis(crashing(1, 0), events=[ready])) == (
         "crashed: crashed (it ended with exit code 1), being started again; told later"
     )
-    assert told(diagnosis(crashing(0, 0), events=[check])) == "ended: it ends by itself, with exit code 0; told later"
+    assert (
+        told(diagnosis(crashing(0, 0), events=[check]))
+        == "service-ended: it ends by itself, with exit code 0; told later"
+    )
 
 
 def test_a_check_that_could_not_be_made_since_the_container_had_ended_is_not_why_it_ended() -> None:
@@ -459,7 +462,7 @@ def unscheduled(words: str, since: float = 5, **spec: object) -> Json:
         ),
         (
             "0/1 nodes are available: 1 node(s) had untolerated taint {a: b}. no new claims to deallocate, preemption: …",
-            "taint: no node can take its pod (1 looked at): 1 node(s) had untolerated taint {a: b}",
+            "nodes-tainted: no node can take its pod (1 looked at): 1 node(s) had untolerated taint {a: b}",
         ),
         (
             "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.",
@@ -562,7 +565,7 @@ def test_a_node_that_cannot_set_a_pod_up_is_told_at_the_end() -> None:
     failed = event("FailedCreatePodSandBox", 'Failed to create pod sandbox: plugin type="bridge" failed')
 
     assert told(diagnosis(with_state(waiting="ContainerCreating"), events=[failed, failed])) == (
-        'node: the node cannot set its pod up: Failed to create pod sandbox: plugin type="bridge" failed; told later'
+        'node-unready: the node cannot set its pod up: Failed to create pod sandbox: plugin type="bridge" failed; told later'
     )
 
 
@@ -648,11 +651,11 @@ def not_made(words: str, *, last: float = 1, first: float = 10, of: str = "api-6
         ),
         (
             'pods "x" is forbidden: error looking up service account shop/api: serviceaccount "api" not found',
-            "service-account: service account `api` does not exist; fatal",
+            "service-account-missing: service account `api` does not exist; fatal",
         ),
         (
             'pods "x" is forbidden: no PriorityClass with name high was found',
-            "priority-class: priority class `high` does not exist; fatal",
+            "priority-class-missing: priority class `high` does not exist; fatal",
         ),
         (
             'pods "x" is forbidden: [maximum cpu usage per Container is 500m, but limit is 1]',
@@ -673,7 +676,7 @@ def test_a_new_namespace_is_given_time_to_get_its_service_account() -> None:
     words = 'pods "x" is forbidden: error looking up service account shop/default: serviceaccount "default" not found'
 
     assert told(diagnosis(events=[not_made(words, first=2)])) == (
-        "service-account: service account `default` does not exist; in 8 s"
+        "service-account-missing: service account `default` does not exist; in 8 s"
     )
 
 
