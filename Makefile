@@ -28,7 +28,7 @@ demo-cloudrun: ## the part of it that holds no data on Cloud Run, or rather on t
 	@scripts/run scripts/demo-cloudrun
 
 test: ## every test, on a real Redis, a real Docker Engine and a real Kubernetes
-	@scripts/setup docker-registry
+	@scripts/setup docker-registry zsh fish
 	@scripts/run --cluster node,plane scripts/test
 
 soak: ## break workers, Redis, network and hints under many runs for ten minutes; SECONDS=60 SEED=42
@@ -55,7 +55,7 @@ fix: ## format, and mend what ruff can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: ## measure beside Docker Compose, kubectl, Helm and Celery's canvas, and many runs at once; QUICK=1 for a short one
+bench: ## measure beside Docker Compose, kubectl, Helm and Celery's canvas, many runs at once, and the command line; QUICK=1 for a short one
 	@scripts/run $(BIN)/python bench/docker.py $(if $(QUICK),--quick)
 	@scripts/run --cluster plane $(BIN)/python bench/kubernetes.py $(if $(QUICK),--quick)
 	@$(BIN)/python bench/cloudrun.py $(if $(QUICK),--quick)

@@ -52,7 +52,9 @@ _READERS = (  # what a page shows in place of a machine's own
     (r"a Redis of its own in \S+", "a Redis of its own in ~/.local/state/fleetflow/redis"),
     (r"context [\w.-]+", "context team"),
 )
-_PASSING = re.compile(r": (waiting|starting|pulling|checking|creating|asking|removing|remove started)\b|^$")  # seen, or not, by whoever looks at the right moment
+_PASSING = re.compile(
+    r": (waiting|starting|pulling|checking|creating|asking|moving|removing|(deploy|remove) started)\b|^$"
+)  # seen, or not, by whoever looks at the right moment
 
 
 class Fence(Data, frozen=True, kw_only=True):
@@ -153,7 +155,7 @@ class Reader:
         told = []
         for each in typed(fence.text):
             stays = each.command.startswith(STAYS)
-            printed = self._stay(each) if stays else self._type(each.command)
+            printed = self._stay(each) if stays else self.type(each.command)
             told.append((each, each.prints if stays else printed))
         if os.environ.get("FLEETFLOW_TEST_GOLDEN") == "write" and "…" not in fence.text:
             _write(page, fence, told)
@@ -163,7 +165,7 @@ class Reader:
             whole = "\n".join(printed)
             assert not wrong, f"{page.name}:{fence.line}: $ {each.command}\n" + "\n".join(wrong) + f"\n\nin\n{whole}"
 
-    def _type(self, command: str) -> tuple[str, ...]:
+    def type(self, command: str) -> tuple[str, ...]:
         """What it prints, as both streams come to a terminal. Folder and exports are kept for the next one."""
         kept = self.desk / ".shell"
         script = f'{self._here(command)}\ncode=$?\n{{ pwd; env -0; }} >"{kept}"\nexit $code'
@@ -225,7 +227,9 @@ def _write(page: Path, fence: Fence, told: list[tuple[Typed, tuple[str, ...]]]) 
     for each, printed in told:
         lines += [f"$ {each.command}", *(_for_readers(line) for line in printed)]
     text = page.read_text(encoding="utf-8")
-    page.write_text(text.replace(f"```console\n{fence.text}```", "```console\n" + "\n".join(lines) + "\n```"), encoding="utf-8")
+    page.write_text(
+        text.replace(f"```console\n{fence.text}```", "```console\n" + "\n".join(lines) + "\n```"), encoding="utf-8"
+    )
 
 
 def _for_readers(line: str) -> str:

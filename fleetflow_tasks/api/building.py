@@ -15,6 +15,7 @@ from fleetflow_tasks.api.connected import opened
 from fleetflow_tasks.api.reading import plan
 from fleetflow_tasks.api.request import Request, runtimes_of
 from fleetflow_tasks.config.model import Data, ServiceName
+from fleetflow_tasks.engine.hide import Hide, hidden_problem, hider
 from fleetflow_tasks.errors import FleetFlowError, PlanError, Problem
 from fleetflow_tasks.plan.build import BUILD
 from fleetflow_tasks.plan.image import is_pushable, parse
@@ -70,10 +71,10 @@ def built(
     if not services:
         raise PlanError(_nothing(planned.plan, only))
     builder = cast(Building, runtimes_of(request)(DOCKER))
-    stop = threading.Event()
+    stop, hide = threading.Event(), hider(planned.plan)  # a step prints what its arguments hold
 
     def one(service: ResolvedService) -> Image:
-        attempt = _ByHand(stop, lambda text: report(service.name, text))
+        attempt = _ByHand(stop, lambda text: report(service.name, hide(text)))
         found = builder.build(planned.plan, service, attempt, pull=pull, cache=cache)
         digest = builder.push(planned.plan, service, attempt) if push else ""
         return Image(
@@ -84,7 +85,7 @@ def built(
             digest=digest,
         )
 
-    return Images(plan=planned.plan, images=_all(one, services, stop), warnings=planned.warnings)
+    return Images(plan=planned.plan, images=_all(one, services, stop, hide), warnings=planned.warnings)
 
 
 def unpushed(request: Request, made: Plan, *, workers: bool = False) -> tuple[Problem, ...]:
@@ -141,7 +142,7 @@ def _stepped(made: Plan) -> Iterable[ResolvedService]:
 
 
 def _all(
-    one: Callable[[ResolvedService], Image], services: list[ResolvedService], stop: threading.Event
+    one: Callable[[ResolvedService], Image], services: list[ResolvedService], stop: threading.Event, hide: Hide
 ) -> tuple[Image, ...]:
     """Several at once. A KeyboardInterrupt stops them all, and comes out."""
     from concurrent.futures import ThreadPoolExecutor
@@ -155,7 +156,7 @@ def _all(
             stop.set()
             raise
     failed = [error for each in running if (error := each.exception()) is not None]
-    problems = [error.problem for error in failed if isinstance(error, DeployError)]
+    problems = [hidden_problem(error.problem, hide) for error in failed if isinstance(error, DeployError)]
     for error in failed:
         if not isinstance(error, DeployError):
             raise error

@@ -196,8 +196,10 @@ def stage_of(
     raise RefusedError(
         Problem(
             code="no-run-of-stage",
-            message=f"no run of stage `{wanted}` is known here" if wanted else "there is no run yet",
-            fix=suggestion(wanted, names) if wanted else "begin one with `flow up` or `flow submit`",
+            message=f"no run of {'stage' if stage else 'project'} `{wanted}` is known here"
+            if wanted
+            else "there is no run yet",
+            fix=(suggestion(wanted, names) if wanted else "") or "begin one with `flow up` or `flow submit`",
         )
     )
 

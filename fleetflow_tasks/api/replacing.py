@@ -15,11 +15,11 @@ def put(path: Path, data: bytes, *, like: os.stat_result | None = None, private:
 
     like: of the file whose mode and owner are kept. private: nobody else may read it.
     """
-    new = path.with_name(f".{path.name}.{os.getpid()}")
+    # Not a process's number: two containers that share a folder may have the same one.
+    new = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
+    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE if like or private else _PLAIN)
     try:
-        with os.fdopen(
-            os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE if like or private else _PLAIN), "wb"
-        ) as file:
+        with os.fdopen(handle, "wb") as file:
             file.write(data)
             if like is not None:
                 _take_after(file.fileno(), like)

@@ -55,6 +55,18 @@ COMMANDS = {
     "worker": "Carry out the steps of one or more queues until stopped.",
 }
 
+# What other tools call them. The nearest spelling would be another command: `restart` for `status`.
+ELSEWHERE = {
+    **dict.fromkeys(("apply", "create", "deploy", "install", "start", "upgrade"), "up"),
+    **dict.fromkeys(("delete", "destroy", "rm", "stop", "uninstall"), "down"),
+    **dict.fromkeys(("get", "list", "ls", "status"), "ps"),
+    **dict.fromkeys(("check", "lint"), "validate"),
+    **dict.fromkeys(("manifest", "template"), "render"),
+    "format": "fmt",
+    "history": "runs",
+    "undo": "rollback",
+}
+
 
 class UnreadError(Exception):
     """Whoever read what `flow` prints has gone."""
@@ -80,8 +92,8 @@ class LazyCommands(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             from difflib import get_close_matches
 
-            near = get_close_matches(args[0], COMMANDS, n=1)
-            hint = f"; did you mean `{near[0]}`?" if near else "; `flow --help` lists the commands"
+            meant = ELSEWHERE.get(args[0]) or next(iter(get_close_matches(args[0], COMMANDS, n=1)), None)
+            hint = f"; did you mean `{meant}`?" if meant else "; `flow --help` lists the commands"
             raise click.UsageError(f"unknown command `{args[0]}`{hint}", ctx)
         return super().resolve_command(ctx, args)
 

@@ -40,6 +40,8 @@ def command(
     refuse is not looked at: `flow validate` does that.
     """
     chosen = names(only, no_deps=no_deps)
+    if variables_asked and chosen:
+        raise click.UsageError("--variables is of a whole stage; leave --only out")
     if variables_asked:
         _variables(request, as_json=as_json)
     else:

@@ -38,16 +38,24 @@ def told(error: FleetFlowError, *, as_json: bool) -> int:
 def misused(error: click.ClickException, *, as_json: bool) -> int:
     """The command line is wrong, which click says in its own way."""
     context = error.ctx if isinstance(error, click.UsageError) else None
-    error.message += _too_many(error, context)
+    error = _hinted(error, context)
     error.show()
     fix = f"{context.command_path} --help" if context else ""
     return _left(error.exit_code, Problem(code="usage", message=error.format_message(), fix=fix), as_json=as_json)
 
 
-def _too_many(error: click.ClickException, context: click.Context | None) -> str:
-    """Where a command takes a stage alone, a second word is a service, to who comes from another tool."""
-    takes_services = context is not None and any(param.name == "only" for param in context.command.params)
-    return "; services are named with --only" if takes_services and error.message.startswith(_EXTRA) else ""
+def _hinted(error: click.ClickException, context: click.Context | None) -> click.ClickException:
+    hint = _hint(error, context) if context else ""
+    return click.UsageError(f"{error.message.rstrip('.')}; {hint}", context) if hint else error
+
+
+def _hint(error: click.ClickException, context: click.Context) -> str:
+    """For who comes from another tool, where its habits end in something that click's words do not explain."""
+    if isinstance(error, click.NoSuchOption) and context.parent is None:
+        return "a command's options stand behind it, as in `flow up --file=fleet.kdl`"
+    # Where a command takes a stage alone, a second word is a service.
+    takes_services = any(param.name == "only" for param in context.command.params)
+    return "services are named with --only" if takes_services and error.message.startswith(_EXTRA) else ""
 
 
 def stopped(by: BaseException | None, *, as_json: bool) -> int:

@@ -80,7 +80,7 @@ def _stdin(*, check: bool, diff: bool) -> int:
     return EXIT_FAILED if file.changed else EXIT_OK
 
 
-def _tell(changed: Sequence[api.FormattedFile], *, diff: bool) -> None:
+def _tell(changed: "Sequence[api.FormattedFile]", *, diff: bool) -> None:
     for file in changed:
         if diff:
             from fleetflow_tasks.view import formatted

@@ -10,8 +10,8 @@ from fleetflow_tasks.cli import completing
 from fleetflow_tasks.cli.options import (
     colour,
     json_option,
+    long_file_options,
     named_alone_option,
-    named_stage_options,
     names,
     say,
     span,
@@ -22,9 +22,9 @@ from fleetflow_tasks.runtimes.base import LogOptions
 
 @click.command("logs")
 @click.argument("services", nargs=-1, metavar="[SERVICE]…", shell_complete=completing.services)
-@named_stage_options
+@long_file_options
 @named_alone_option
-@click.option("-F", "--follow", is_flag=True, help="Go on until interrupted.")
+@click.option("-f", "--follow", is_flag=True, help="Go on until interrupted.")
 @click.option("-n", "--tail", type=click.IntRange(min=0), help="Only the last N lines of each service.")
 @click.option("--since", callback=span, metavar="AGE", help="Only what is younger: 90, 30s, 5m, 1h.")
 @click.option("-t", "--timestamps", is_flag=True, help="Put the time before each line.")

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 import click
@@ -32,6 +33,11 @@ def named_stage_options(command: AnyCommand) -> AnyCommand:
     return _bundled(command, _PROJECT)
 
 
+def long_file_options(command: AnyCommand) -> AnyCommand:
+    """As `named_stage_options`, for a command whose `-f` follows, as it does with every other tool that shows logs."""
+    return _bundled(command, tuple(_LONG_FILE if option is _FILE else option for option in _PROJECT))
+
+
 def file_options(command: AnyCommand) -> AnyCommand:
     """As `project_options`, for commands that name their stages in another way: the request names none."""
     return _bundled(command, _PROJECT[1:])
@@ -51,6 +57,10 @@ def _bundled(command: AnyCommand, options: Sequence[Callable[[Any], Any]]) -> An
 
 _SHARED = ("stage", "file", "directory", "variables", "runtime", "strict")
 
+_FILE_HELP = "The KDL file, relative to -C; else it is looked for from there upwards."
+_FILE = click.option("-f", "--file", type=click.Path(), help=_FILE_HELP)
+_LONG_FILE = click.option("--file", type=click.Path(), help=_FILE_HELP)
+
 _PROJECT: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "-s",
@@ -58,19 +68,12 @@ _PROJECT: tuple[Callable[[Any], Any], ...] = (
         shell_complete=completing.stages,
         help="The stage; else FLEETFLOW_STAGE, `local`, or the only one.",
     ),
-    click.option(
-        "-f",
-        "--file",
-        type=click.Path(),
-        help="The KDL file, relative to -C; else it is looked for from there upwards.",
-    ),
+    _FILE,
     click.option(
         "-C", "--directory", type=click.Path(exists=True, file_okay=False), default=".", help="Begin in this folder."
     ),
     click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="Set a variable; may be repeated."),
-    click.option(
-        "--runtime", shell_complete=completing.runtimes, help="Deploy to this runtime instead of the stage's own."
-    ),
+    click.option("--runtime", shell_complete=completing.runtimes, help="Take this runtime instead of the stage's own."),
     click.option("--strict", is_flag=True, help="Take warnings as errors."),
 )
 
@@ -208,6 +211,13 @@ def place(stage_argument: str | None, stage: str | None, project: str | None) ->
         if option and said[name] and option != said[name]:
             raise click.UsageError(f"two {name}s are named: `{said[name]}` and `--{name}={option}`")
     return project or said["project"] or None, stage or said["stage"] or None
+
+
+def project_here(named: str | None) -> str | None:
+    """*named*, else the project in whose folder one stands: a verb without a name never means another one's stage."""
+    from fleetflow_tasks.config.names import names as written
+
+    return named or written(Path.cwd()).project or None
 
 
 def word(given: str, known: Sequence[Known], kind: str) -> Known:

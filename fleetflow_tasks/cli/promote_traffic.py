@@ -12,6 +12,7 @@ from fleetflow_tasks.cli.options import (
     here,
     json_option,
     place,
+    project_here,
     quiet_option,
     timeout_option,
     unicode,
@@ -66,7 +67,7 @@ def command(
 
     request = here()
     named_project, named_stage = place(stage or request.environ.get("FLEETFLOW_STAGE"), None, project)
-    found = api.shift(request, share, project=named_project, stage=named_stage, only=services)
+    found = api.shift(request, share, project=project_here(named_project), stage=named_stage, only=services)
     warn(found.notes)
     if dry_run or not quiet:
         text = (

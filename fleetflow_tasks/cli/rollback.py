@@ -13,6 +13,7 @@ from fleetflow_tasks.cli.options import (
     json_option,
     leave_options,
     place,
+    project_here,
     quiet_option,
     stage_name_options,
     timeout_option,
@@ -59,13 +60,14 @@ def command(
     """Deploy an earlier plan of a stage again, as a new run.
 
     Without --to it is that of the newest run that deployed the whole stage, succeeded, and whose plan differs from the
-    last one and was not rolled back from. STAGE may be left out where only one is known, and be written PROJECT/STAGE. No file is read.
+    last one and was not rolled back from. STAGE may be left out where only one is known, and be written PROJECT/STAGE;
+    in a project's folder it is that project's. Of its files nothing else is read.
     Carried out as the stage's last run was: here after `flow up`, unless --wait-workers is said; by workers after `flow submit`.
     """
     from fleetflow_tasks.view import version
 
     named_project, named_stage = place(stage_argument, stage, project)
-    found = api.version_before(request, project=named_project, stage=named_stage, to=to)
+    found = api.version_before(request, project=project_here(named_project), stage=named_stage, to=to)
     if dry_run or not quiet:
         text = version.as_json(found) if as_json else version.text(found, colour=colour())
         click.echo(text)

@@ -137,6 +137,10 @@ def _blamed(text: Text, located: Located) -> Problem:
     blames = [_blame(text.final, located.nodes, version) for version in VERSIONS]
     guilty = max((blame for blame in blames if blame), key=lambda blame: blame.span.start, default=None)
     structural = located.troubles[0] if located.troubles else None
+    first = min((found.span.start for found in (guilty, structural) if found), default=len(text.final))
+    run_on = _run_on(text.final, located)
+    if run_on and run_on.span.start <= first:
+        return refused(text, run_on)
     if structural and (guilty is None or None in blames or structural.span.start <= guilty.span.start):
         return refused(text, structural)
     return refused(text, guilty or _crowded(text.final, located) or _unread(text.final, located))
@@ -152,6 +156,8 @@ def _blame(text: str, nodes: Sequence[Spot], version: Version) -> Trouble | None
 
 def _blame_node(text: str, spot: Spot, version: Version) -> Trouble | None:
     name = text[spot.name.start : spot.name.end]
+    if name.startswith("#"):
+        return _no_comment(spot.name)
     if not _parses(name, version):
         return Trouble(spot.name, f"`{name}` cannot be a node's name", _quoted(name))
     for entry in spot.entries:
@@ -164,8 +170,10 @@ def _blame_node(text: str, spot: Spot, version: Version) -> Trouble | None:
 
 
 def _refused(span: Span, word: str, version: Version) -> Trouble:
+    if word == "#":
+        return _no_comment(span)
     if span.quoted and "\n" in word and version == 2:
-        return Trouble(span, "a string in single quotes ends on its line", 'write it between `"""` lines, or use `\\n`')
+        return Trouble(span, 'a string between two `"` ends on its line', 'write it between `"""` lines, or use `\\n`')
     if span.quoted:
         return Trouble(span, "this string holds a `\\` that begins no known escape", "write `\\\\` for a backslash")
     if word.lstrip("#") in ("true", "false", "null"):
@@ -176,8 +184,25 @@ def _refused(span: Span, word: str, version: Version) -> Trouble:
     return Trouble(span, f"`{word}` must stand in quotes here", _quoted(word))
 
 
+def _no_comment(span: Span) -> Trouble:
+    return Trouble(Span(span.start, span.start + 1), "`#` begins no comment", "write `//`")
+
+
 def _quoted(word: str) -> str:
     return f'write `"{word}"`' if '"' not in word else ""
+
+
+def _run_on(text: str, located: Located) -> Trouble | None:
+    """A string that lacks its end takes the next one's beginning for it, and what that one holds is blamed otherwise."""
+    for word in located.words:
+        behind = text[word.end : word.end + 1]
+        if word.quoted and behind.isalnum():
+            return Trouble(
+                word,
+                f"this string ends only before `{behind}`",
+                'end it with `"` where it should end; if it does, add a space',
+            )
+    return None
 
 
 def _crowded(text: str, located: Located) -> Trouble | None:

@@ -5,7 +5,7 @@ The scanner alone looks at the files: nothing is parsed, rendered or checked, so
 A name that a template makes is left out.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from fleetflow_tasks.config import kdl
@@ -16,8 +16,9 @@ from fleetflow_tasks.errors import ConfigError
 
 
 class Names(Data, frozen=True, kw_only=True):
-    """Each in the order of the text. stages: name -> the services that the stage holds. services: those at top level."""
+    """Each in the order of the text. project: "" where there is none, or a template makes its name. stages: name -> the services that the stage holds. services: those at top level."""
 
+    project: str = ""
     stages: Mapping[str, tuple[str, ...]] = {}
     services: tuple[str, ...] = ()
 
@@ -40,7 +41,17 @@ def names(root: Path, file: Path | None = None) -> Names:
         for name in _named(text, spot, "stage"):
             stages.setdefault(name, {}).update(_inside(text, spot))
     services = {name: None for text, spot in nodes for name in _named(text, spot, "service")}
-    return Names(stages={name: tuple(held) for name, held in stages.items()}, services=tuple(services))
+    return Names(
+        project=_project(nodes, disk.root.name),
+        stages={name: tuple(held) for name, held in stages.items()},
+        services=tuple(services),
+    )
+
+
+def _project(nodes: Iterable[tuple[Text, Spot]], folder: str) -> str:
+    """As the text names it, else after its folder."""
+    said = [(text, spot) for text, spot in nodes if _name(text, spot.name) == "project"]
+    return next((name for text, spot in said for name in _named(text, spot, "project")), "" if said else folder)
 
 
 def _files(disk: Disk, stage: str | None) -> Iterator[File]:

@@ -74,6 +74,12 @@ class Trail:
                 waiting += [each for variable in self._definitions(name) for each in self._in_variable(variable)]
         return frozenset(found)
 
+    def made_of(self, name: str) -> Mapping[str, int]:
+        """The variables in the definition of *name* that counts, and how often each."""
+        definitions = self._scope.definitions(name)
+        place = definitions[0].place if definitions else None
+        return self.used_at(place) if place else {}
+
     def env_lines(self, service: Block) -> dict[str, list[Variable]]:
         """What the service's `env_file`s say, by name, the strongest first."""
         found: dict[str, list[Variable]] = {}

@@ -32,7 +32,7 @@ def service_values(service: Service, resolved: ResolvedService) -> Values:
         "environment": service.environment,
         "secrets": {name: {source.kind: source.name} for name, source in service.secrets.items()},
         "depends_on": tuple(map(_dependency, resolved.depends_on)),
-        "job": resolved.job or None,
+        "job": _job(resolved),
         "rerun": resolved.rerun if resolved.job or resolved.rerun != "changed" else None,
         f"options.{resolved.runtime}": service.options.get(resolved.runtime),
     }
@@ -84,6 +84,12 @@ def _environment(name: str, stage: Stage, block: Block, trail: Trail) -> Origin:
 def _words(words: tuple[str, ...] | None) -> tuple[str, ...] | None:
     """One text is split as a shell does, so one word alone must be written to stay one."""
     return (shlex.quote(words[0]),) if words and len(words) == 1 else words
+
+
+def _job(resolved: ResolvedService) -> bool | None:
+    """None where nobody would take it for one."""
+    looks_like_one = resolved.restart == "no" and not resolved.ports
+    return resolved.job if resolved.job or looks_like_one else None
 
 
 def _dependency(dependency: ResolvedDependency) -> Values:

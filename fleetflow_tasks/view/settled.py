@@ -14,8 +14,9 @@ from typing import cast
 
 from fleetflow_tasks.config.as_kdl import Line, Mixed, Node, lines
 from fleetflow_tasks.config.encode import nodes
-from fleetflow_tasks.config.provenance import Origin, Path
+from fleetflow_tasks.config.provenance import Origin, Part, Path
 from fleetflow_tasks.config.schema import Row
+from fleetflow_tasks.config.trail import NOT_SET
 from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.hidden import HIDDEN, for_eyes
 from fleetflow_tasks.plan.settled import STAGE, Settled
@@ -62,8 +63,12 @@ def _is_block(value: object, path: Path) -> bool:
 
 def _told(origin: Origin) -> str:
     over = f", over {', '.join(origin.over)}" if origin.over else ""
-    parts = "".join(f"; {part.name} from {part.source}" for part in origin.parts)
+    parts = "".join(f"; {part.name} {_from(part)}" for part in origin.parts)
     return f"{origin.source}{over}{parts}"
+
+
+def _from(part: Part) -> str:
+    return part.source if part.source == NOT_SET else f"from {part.source}"
 
 
 def _line(line: Line, column: int, *, colour: bool) -> str:

@@ -23,6 +23,7 @@ from fleetflow_tasks.api.request import Request
 from fleetflow_tasks.config.model import Build, ProjectName
 from fleetflow_tasks.context.content import read
 from fleetflow_tasks.context.folder import Source
+from fleetflow_tasks.errors import FleetFlowError
 from fleetflow_tasks.plan.image import built
 from fleetflow_tasks.plan.model import Plan, ResolvedBuild, ResolvedService, StepId
 from fleetflow_tasks.runtimes.base import DeployError, Stopped
@@ -491,6 +492,28 @@ def test_a_cluster_can_get_only_what_was_pushed(stage: Stage, files: Files, regi
 
     assert [(each.image, each.anew, each.digest[:7]) for each in made.images] == [(image, True, "sha256:")]
     assert unpushed(request, planned) == ()
+
+
+def test_an_image_built_by_hand_shows_no_secret(stage: Stage, files: Files) -> None:
+    mark = secrets.token_hex(8)
+    files.write(Dockerfile="ARG T\nRUN echo $T && false\n")
+    (stage.root / ".env").write_text(f"TOKEN={mark}\n")
+    (stage.root / "fleet.kdl").write_text(
+        f'project "{stage.project}"\n'
+        'service "api" { build "." { args { T "${TOKEN}" } }; secrets { S env="TOKEN" } }\n'
+        'stage "local" { service "api" }\n'
+    )
+    said: list[str] = []
+
+    with pytest.raises(FleetFlowError) as caught:
+        build_images(
+            Request(directory=str(stage.root), environ=dict(os.environ)), report=lambda service, text: said.append(text)
+        )
+
+    problem = caught.value.problems[0]
+    assert problem.cause == ("its last output:", "  [hidden]")
+    assert "T=[hidden]" in problem.more
+    assert mark not in f"{problem} {said}"
 
 
 def test_a_service_is_restarted_with_the_image_that_it_has(stage: Stage, files: Files) -> None:

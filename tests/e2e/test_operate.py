@@ -3,6 +3,7 @@
 
 import json
 import re
+from pathlib import Path
 
 from tests.e2e.conftest import BASE, Desk, eventually
 
@@ -150,7 +151,7 @@ def test_words_that_nobody_knows_are_answered_with_those_that_were_meant(desk: D
     assert "`soon` is no length of time; write 90, 30s, 5m or 1h30m" in time.err
     assert (run.code, none.code) == (5, 5)
     assert "there is no run `nobody`" in run.err
-    assert "there is no run yet" in none.err
+    assert f"no run of project `{desk.project}` is known here" in none.err
     assert "exclude each other" in mine.err
 
 
@@ -163,3 +164,19 @@ def test_an_operator_without_runs_or_workers_is_told_how_to_get_some(desk: Desk)
     assert desk.flow("queue").out.startswith("nothing runs, and nothing waits\n")
     assert "no run of stage `shop/stg`" in desk.flow("runs", "shop/stg").out
     assert "begin one with `flow up`" in desk.flow("show").err
+
+
+def test_a_rollback_without_a_name_is_of_the_project_whose_folder_one_is_in(desk: Desk, tmp_path: Path) -> None:
+    write(desk, GOOD)
+    assert desk.flow("up").code == 0
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "fleet.kdl").write_text(
+        'project "other"\nservice "a"\nstage "local" { service "a" }\n', encoding="utf-8"
+    )
+    desk.folder = elsewhere
+
+    refused = desk.flow("rollback", "local", "--dry-run")
+
+    assert refused.code == 5
+    assert "no run of stage `other/local` is known here" in refused.err

@@ -63,10 +63,33 @@ def test_the_bench_of_many_deployments_tells_every_figure_and_whether_its_target
     )
 
 
-def quick(bench: str) -> str:
+def test_the_bench_of_the_command_line_tells_every_figure_and_whether_its_target_is_met() -> None:
+    told = quick("cli.py", "--without-compose")
+
+    assert told == lines(
+        "a bare start of Python",
+        "flow --help: at most 0.15",
+        "flow --help / a bare start of Python",
+        "flow <TAB>: at most 0.15",
+        "flow up <TAB>, a stage: at most 0.15",
+        "flow up --only s001,<TAB>, a service: at most 0.15",
+        "flow validate, 100 services: at most 0.5",
+        "flow config, 100 services",
+        "flow submit, 50 services, without waiting: at most 0.5",
+        "flow validate, 100 services",
+        "flow validate, 300 services",
+        "a service among the most, over one among the fewest: at most 1.2",
+    )
+
+
+def quick(bench: str, *options: str) -> str:
     """What *bench* tells in one short round: what each line is about, and its target, but no figure."""
     ended = subprocess.run(
-        [sys.executable, ROOT / "bench" / bench, "--quick"], capture_output=True, text=True, timeout=280, check=False
+        [sys.executable, ROOT / "bench" / bench, "--quick", *options],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
     )
     assert ended.returncode == 0, ended.stderr
     machine, _, rest = ended.stdout.partition("\n\n")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Folders with files in them: what people write, mutated; soups of its words; and bytes that were never text."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from hypothesis import strategies as st
@@ -29,20 +29,27 @@ class Files(NamedTuple):
 
 
 @st.composite
-def _mutated(draw: st.DrawFn, sources: tuple[str, ...]) -> bytes:
-    """A text with stretches cut out, doubled or replaced, by pieces of others too."""
-    text = draw(st.sampled_from(sources))
+def _mutated(draw: st.DrawFn, sources: Callable[[], tuple[str, ...]]) -> bytes:
+    """A text with stretches cut out, doubled or replaced, by pieces of others too.
+
+    sources: by a function, and texts by their numbers: Hypothesis writes out what a strategy is made of, now and then.
+    """
+    text = draw(_one_of(sources()))
     for _ in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(text)))
         end = min(len(text), start + draw(st.integers(0, 40)))
-        put = draw(st.one_of(st.just(""), WORDS, st.text(max_size=4), st.just(text[start:end] * 2), _piece(sources)))
+        put = draw(st.one_of(st.just(""), WORDS, st.text(max_size=4), st.just(text[start:end] * 2), _piece(sources())))
         text = text[:start] + put + text[end:]
     return text.encode("utf-8", "surrogatepass")
 
 
 def _piece(sources: tuple[str, ...]) -> st.SearchStrategy[str]:
     lines = [line for source in sources for line in source.splitlines() if line.strip()]
-    return st.sampled_from(lines).map(lambda line: f"\n{line}\n")
+    return _one_of(lines).map(lambda line: f"\n{line}\n")
+
+
+def _one_of(texts: Sequence[str]) -> st.SearchStrategy[str]:
+    return st.integers(0, len(texts) - 1).map(lambda number: texts[number])
 
 
 def _soup() -> st.SearchStrategy[bytes]:
@@ -54,8 +61,8 @@ def _document() -> st.SearchStrategy[bytes]:
 
 
 def projects() -> st.SearchStrategy[Files]:
-    kdl = st.one_of(_mutated(texts()), _mutated((SEED,)), _soup(), st.binary(max_size=200), _document())
-    dotenv = st.one_of(_mutated((DOTENV,)), st.binary(max_size=60))
+    kdl = st.one_of(_mutated(texts), _mutated(lambda: (SEED,)), _soup(), st.binary(max_size=200), _document())
+    dotenv = st.one_of(_mutated(lambda: (DOTENV,)), st.binary(max_size=60))
     others = st.fixed_dictionaries(
         {"fleet.kdl": kdl},
         optional={

@@ -8,6 +8,7 @@ import pytest
 
 from fleetflow_tasks.cli.commands import COMMANDS
 from fleetflow_tasks.config.load import load
+from fleetflow_tasks.runtimes.registry import blocks
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
@@ -37,7 +38,9 @@ def test_kdl_in_a_page_is_a_project(page: Path, tmp_path: Path) -> None:
         file = tmp_path / f"{number}.kdl"
         file.write_text(text, encoding="utf-8")
 
-        loaded = load(tmp_path, file=file, stage=None, variables={}, environ={"FLEET_DB_PASSWORD": "x"})
+        loaded = load(
+            tmp_path, file=file, stage=None, variables={}, environ={"FLEET_DB_PASSWORD": "x"}, blocks=blocks()
+        )
 
         assert loaded.warnings == ()
 

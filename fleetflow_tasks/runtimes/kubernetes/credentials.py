@@ -95,7 +95,9 @@ def token_file(path: Path, headers: tuple[tuple[str, str], ...] = ()) -> Issuer:
 def _unusable(why: str, origin: str) -> UnavailableError:
     return UnavailableError(
         Problem(
-            code="bad-credentials", message=f"no credentials for Kubernetes: {why}", fix=f"see to {origin}, or log in anew"
+            code="bad-credentials",
+            message=f"no credentials for Kubernetes: {why}",
+            fix=f"see to {origin}, or log in anew",
         )
     )
 

@@ -253,7 +253,10 @@ def _volumes(pod: Pod, events: Sequence[Event], now: datetime) -> Iterator[Diagn
     for event in about(events, pod.uid, "FailedCreatePodSandBox", "NetworkNotReady", "FailedCreatePodContainer"):
         message = f"the node cannot set its pod up: {one_line(event.message)}"
         yield Diagnosis(
-            code="node-unready", reason=event.reason, message=message, cause=(f"the node says: {one_line(event.message)}",)
+            code="node-unready",
+            reason=event.reason,
+            message=message,
+            cause=(f"the node says: {one_line(event.message)}",),
         )
         return
 

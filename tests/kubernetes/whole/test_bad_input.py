@@ -124,7 +124,7 @@ def test_what_the_text_alone_tells_is_told_at_once_and_nothing_is_made(fleet: Fl
             "  fix: call it `rows`",
             "fleet.kdl:9:58: service `mail`: runtime `kubernetes` takes no variable called `1ST`",
             "  fix: use letters, digits, `_`, `-` and `.`, a digit not in front",
-            "fleet.kdl:9:71: service `mail`: runtime `kubernetes` has no object called `No Such` for `storage_class`",
+            "fleet.kdl:9:84: service `mail`: runtime `kubernetes` has no object called `No Such` for `storage_class`",
             "  fix: write `no-such`",
             "5 errors",
         ]
@@ -138,8 +138,8 @@ def test_two_services_that_want_one_port_of_the_nodes(fleet: Fleet) -> None:
 
     assert fleet.said(result) == [
         "services `api` and `web`: runtime `kubernetes` has one node port `30098`",
-        "  api wants it   fleet.kdl:2:122",
-        "  web wants it   fleet.kdl:3:122",
+        "  api wants it   fleet.kdl:2:210",
+        "  web wants it   fleet.kdl:3:210",
         "  fix: give one of them another `node_port`",
     ]
     assert fleet.made() == []

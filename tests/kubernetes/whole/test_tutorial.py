@@ -4,9 +4,8 @@
 from pathlib import Path
 
 from tests.desk import BASE, Desk, state_folder
-from tests.pages import Reader
-
 from tests.kubernetes.conftest import Cluster
+from tests.pages import Reader
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "tutorial.md"
 

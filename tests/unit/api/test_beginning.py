@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A folder is looked at, and becomes a project; what was there stays."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -152,6 +153,15 @@ def test_a_file_that_cannot_take_its_place_leaves_nothing_behind(tmp_path: Path)
         put(tmp_path / "here", b"x")
 
     assert [path.name for path in tmp_path.iterdir()] == ["here"]
+
+
+def test_two_who_write_a_file_at_once_do_not_take_away_each_others_half(tmp_path: Path) -> None:
+    other = tmp_path / f".fleet.kdl.{os.getpid()}"  # of a process that has the same number, in another container
+    other.touch()
+
+    put(tmp_path / "fleet.kdl", b"x")
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["fleet.kdl", other.name])
 
 
 def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:

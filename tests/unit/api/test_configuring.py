@@ -9,7 +9,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -288,6 +288,40 @@ def test_no_secret_is_shown_and_what_holds_one_names_its_variable_again(desk: De
     assert desk.json()["services"]["api"]["environment.DB"]["value"] == "postgres://u:[hidden]@db"
 
 
+def test_a_secret_that_was_changed_on_its_way_is_hidden_behind_every_variable(desk: Desk) -> None:
+    desk.write(
+        {
+            "fleet.kdl": """
+            variables {
+                LOUD "{{ PG_PASSWORD | upper }}"
+                AGAIN "<${LOUD}>"
+                WHOLE "postgres://u:${PG_PASSWORD}@db"
+            }
+            service "api" {
+                image "api:1"
+                environment { A "${AGAIN}"; B "${WHOLE}"; C "x${EMPTY}" }
+                secrets { PASSWORD env="PG_PASSWORD"; EMPTY }
+            }
+            stage "local" { service "api" }
+        """,
+            ".env": "PG_PASSWORD=geheim\nEMPTY=",
+        }
+    )
+
+    said = desk.config(origins=False)
+
+    assert 'A "[hidden]"' in said
+    assert 'B "postgres://u:${PG_PASSWORD}@db"' in said
+    assert 'C "x"' in said
+    assert [line for line in desk.variables() if not line.startswith(" ")] == [
+        'AGAIN "[hidden]"  // fleet.kdl:3; LOUD from fleet.kdl:2',
+        'EMPTY "[hidden]"  // .env:2',
+        'LOUD "[hidden]"  // fleet.kdl:2; PG_PASSWORD from .env:1',
+        'PG_PASSWORD "[hidden]"  // .env:1',
+        'WHOLE "postgres://u:[hidden]@db"  // fleet.kdl:4; PG_PASSWORD from .env:1',
+    ]
+
+
 def test_variables_of_secrets_are_hidden_too_and_so_is_what_nobody_uses(desk: Desk) -> None:
     desk.write({"fleet.kdl": SECRET.replace('; GONE env="NOBODY"', ""), "key": "k"})
     desk.write({".env": "START=gehe\nPG_PASSWORD=${START}im/1\nPIN=7\nUNUSED=x"})
@@ -419,7 +453,8 @@ def inside(name: str, *children: st.SearchStrategy[Node]) -> st.SearchStrategy[N
 
 CHOICES: list[st.SearchStrategy[Node | Remark]] = [
     one("version", st.sampled_from(["1", "16", "2.0-rc"])),
-    st.lists(TEXTS, max_size=3).map(lambda words: Node(name="command", args=tuple(words))),
+    st.lists(TEXTS, min_size=2, max_size=3).map(lambda words: Node(name="command", args=tuple(words))),
+    one("command", st.sampled_from(["run --fast 'a b'", "run", "'a b'", "''", "", '"$x"', "{{", "'${PG_PASSWORD}'"])),
     st.lists(NAMES, min_size=2, max_size=3).map(lambda words: Node(name="entrypoint", args=tuple(words))),
     PORTS,
     VOLUMES,
@@ -452,6 +487,7 @@ SERVICES = st.lists(
 )
 
 
+@example([], [], [node("restart", "no"), node("job", False)], {})
 @given(
     SERVICES,
     SERVICES,

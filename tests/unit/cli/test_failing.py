@@ -94,6 +94,17 @@ def test_a_wrong_command_line_is_told_as_json_with_a_way_to_the_help(tmp_path: P
     assert "Usage: flow graph" in option.err
 
 
+def test_the_words_of_other_tools_lead_to_ours(tmp_path: Path) -> None:
+    removing = ran(tmp_path, "destroy")
+    looking = ran(tmp_path, "status")
+    before = ran(tmp_path, "-f", "fleet.kdl", "up")
+
+    assert [each.code for each in (removing, looking, before)] == [2, 2, 2]
+    assert "unknown command `destroy`; did you mean `down`?" in removing.err
+    assert "unknown command `status`; did you mean `ps`?" in looking.err
+    assert "No such option '-f'; a command's options stand behind it, as in `flow up --file=fleet.kdl`" in before.err
+
+
 def test_what_stands_behind_two_dashes_is_meant_for_another_command(tmp_path: Path) -> None:
     done = ran(tmp_path, "exec", "api", "--", "tool", "--json")
 

@@ -50,7 +50,23 @@ def blamed(source: str) -> str:
         ),
         (
             'a #true "l\nm"',
-            '1:9 «"l» a string in single quotes ends on its line => write it between `"""` lines, or use `\\n`',
+            '1:9 «"l» a string between two `"` ends on its line => write it between `"""` lines, or use `\\n`',
+        ),
+        ("a b c\n# d e", "2:1 «#» `#` begins no comment => write `//`"),
+        ("a true # b", "1:8 «#» `#` begins no comment => write `//`"),
+        (
+            'a "b { c "d/e" }\nf "g"',
+            (
+                '1:3 «"b { c "» this string ends only before `d`'
+                ' => end it with `"` where it should end; if it does, add a space'
+            ),
+        ),
+        (
+            'a "b }\nc "d" { e "f"; }',
+            (
+                '1:3 «"b }» this string ends only before `d`'
+                ' => end it with `"` where it should end; if it does, add a space'
+            ),
         ),
         ("a /-", "1:4 «-» the text ends too early"),
         ("a\nb (u8)x=4", "2:1 «b» the node `b` cannot be read"),

@@ -23,7 +23,9 @@ def test_names_are_found_in_every_file_of_the_project(folder: Folder) -> None:
     found = names(folder.path)
 
     assert found == Names(
-        stages={"local": ("api", "db"), "stg": (), "prd": ("only-prd",)}, services=("api", "db", "more")
+        project=folder.path.name,
+        stages={"local": ("api", "db"), "stg": (), "prd": ("only-prd",)},
+        services=("api", "db", "more"),
     )
     assert (found.of("local"), found.of("stg"), found.of(None)) == (
         ("api", "db"),
@@ -48,7 +50,17 @@ def test_names_are_found_in_every_file_of_the_project(folder: Folder) -> None:
 def test_what_cannot_be_read_has_no_names(folder: Folder, text: str) -> None:
     folder.write({"fleet.kdl": text})
 
-    assert names(folder.path) == Names()
+    found = names(folder.path)
+    assert (found.stages, found.services) == ({}, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "project"), [('project "shop"', "shop"), ("project shop", "shop"), ('project "{{ X }}"', "")]
+)
+def test_the_project_is_named_by_the_text_where_that_names_it(folder: Folder, text: str, project: str) -> None:
+    folder.write({"fleet.kdl": text})
+
+    assert names(folder.path).project == project
 
 
 def test_where_there_is_no_project_there_are_no_names(tmp_path: Path) -> None:

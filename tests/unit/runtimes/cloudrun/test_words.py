@@ -106,3 +106,12 @@ def test_what_stays_is_named() -> None:
     assert words.unremoved("service shop-prd-api", "denied").message == (
         "service shop-prd-api could not be removed: denied"
     )
+
+
+def test_a_revision_that_would_get_no_requests_is_not_made() -> None:
+    assert lines(words.not_newest("api", "10 % api-00002, 90 % api-00001")) == [
+        "service `api` cannot be restarted: its requests do not go to its newest revision",
+        "they go to: 10 % api-00002, 90 % api-00001",
+        "a restart makes a new revision, which is served as the newest",
+        "let the newest have them first: `flow promote-traffic`, or deploy a new version",
+    ]
