@@ -50,7 +50,7 @@ def chosen(request: Request, *, values: bool = True) -> "tuple[Loaded, StageName
     """
     named = request.stage or request.environ.get("FLEETFLOW_STAGE") or request.environ.get("FLEET_STAGE")
     with reading_once():
-        stage = StageName(named) if named else _default_stage(load_project(request, None))
+        stage = StageName(named) if named else _default_stage(request)
         return load_project(request, stage, values=values), stage
 
 
@@ -175,7 +175,17 @@ def runtimes_of(request: Request) -> "Callable[[RuntimeName], Runtime]":
     return runtime
 
 
-def _default_stage(loaded: "Loaded") -> StageName:
+def _default_stage(request: Request) -> StageName:
+    """`local` is taken whatever other stages there are, so what these lack, a variable say, is not asked for."""
+    from fleetflow_tasks.config.names import names
+
+    file = request.file or request.environ.get("FLEETFLOW_FILE")
+    if LOCAL in names(folder(request), Path(file) if file else None).stages:
+        return LOCAL
+    return _only_stage(load_project(request, None))
+
+
+def _only_stage(loaded: "Loaded") -> StageName:
     names = [stage.name for stage in loaded.project.stages]
     if LOCAL in names:
         return LOCAL

@@ -14,7 +14,7 @@ from fleetflow_tasks.api import Following
 from fleetflow_tasks.cli.options import colour, columns, say, unicode
 from fleetflow_tasks.errors import EXIT_FAILED, EXIT_OK, CancelledError, FleetFlowError
 from fleetflow_tasks.view.fold import Picture, fold, start, waits_for_somebody
-from fleetflow_tasks.view.summary import summary
+from fleetflow_tasks.view.summary import left, summary
 
 if TYPE_CHECKING:
     from fleetflow_tasks.engine.model import AnyEvent, RunStatus, Snapshot
@@ -45,9 +45,9 @@ class Screen:
         try:
             self._follow(following)
         except KeyboardInterrupt as stopped:
-            text = self._interrupted.format(run=following.run)
-            if not self._was_interrupted:
-                say(text)
+            # The first time it is said what goes on; who leaves for good hears what he leaves behind.
+            text = left(self.picture) if self._was_interrupted else self._interrupted.format(run=following.run)
+            say(text)
             stopped.add_note(text)
             self._was_interrupted = True
             raise

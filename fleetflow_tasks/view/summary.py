@@ -52,6 +52,14 @@ def summary(
     return "\n".join([*lines, _verdict(picture, now, colour=colour)])
 
 
+def left(picture: Picture | None) -> str:
+    """What is in the middle when the process that carries a run out goes before its end."""
+    halves = [] if picture is None else [step for step, state in picture.steps.items() if state.status == "running"]
+    if not halves:
+        return "left before the end; the same command goes on from there"
+    return f"left in the middle of {listed(halves)}: what it was at may be down; the same command brings it to its end"
+
+
 def failure(
     picture: Picture, step: StepId, *, colour: bool = False, columns: int | None = None, begun: bool = False
 ) -> list[str]:

@@ -243,6 +243,7 @@ def test_ctrl_c_twice_leaves_at_once_and_the_next_up_goes_on(desk: Desk) -> None
     again = desk.flow("up")
 
     assert result.code == 130, result
+    assert "left in the middle of slow:deploy: what it was at may be down" in result.out, result
     assert again.code == 0, again
     assert desk.containers() == [f"{desk.project}-local-after", f"{desk.project}-local-slow"]
 

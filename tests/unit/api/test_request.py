@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetflow_tasks.api.request import Request, load_project
+from fleetflow_tasks.api.request import Request, chosen, load_project
 from fleetflow_tasks.errors import ConfigError
 
 
@@ -100,3 +100,12 @@ def test_a_package_that_cannot_be_loaded_is_known_by_its_name_until_it_is_used(
 
 def test_a_runtime_that_nobody_brings_is_unknown(said: Callable[..., list[str]]) -> None:
     assert "error: unknown runtime `nomad`" in said()
+
+
+def test_what_another_stage_lacks_does_not_stand_in_the_way_of_local(tmp_path: Path) -> None:
+    text = 'service "a"\nstage "local" { service "a" }\nstage "prd" { service "a" { version "{{ NOWHERE }}" } }\n'
+    (tmp_path / "fleet.kdl").write_text(text, encoding="utf-8")
+
+    _, stage = chosen(Request(directory=str(tmp_path)))
+
+    assert stage == "local"

@@ -8,7 +8,7 @@ from fleetflow_tasks.errors import Place, Problem
 from fleetflow_tasks.plan.model import Plan, StepId
 from fleetflow_tasks.plan.restart import restarting
 from fleetflow_tasks.view.fold import Picture, rows
-from fleetflow_tasks.view.summary import failure, summary
+from fleetflow_tasks.view.summary import failure, left, summary
 from tests.golden import golden
 from tests.unit.view.conftest import Story, folded
 
@@ -24,6 +24,16 @@ def test_a_good_run_is_one_line(story: Story) -> None:
     )
 
     assert summary(picture) == "succeeded in 5.0s: 3 services deployed, 1 unchanged"
+
+
+def test_who_leaves_before_the_end_hears_what_is_in_the_middle(story: Story) -> None:
+    begun = story.begin()
+    running = folded(begun, [*story.up("db"), story.moved("migrate:deploy", "running")])
+
+    assert left(None) == left(begun) == "left before the end; the same command goes on from there"
+    assert left(running) == (
+        "left in the middle of migrate:deploy: what it was at may be down; the same command brings it to its end"
+    )
 
 
 def test_what_was_restarted_was_not_deployed(plan: Plan) -> None:
