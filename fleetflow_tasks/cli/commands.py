@@ -115,21 +115,15 @@ class LazyCommands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
-
-_ABOUT = """One KDL file says what runs where; `flow` makes it so, on Docker here or through workers anywhere.
-
-\b
-Exit codes:
-"""
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), meaning) for code, meaning in EXITS.items()])
 
 
-@click.group(
-    cls=LazyCommands,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    help=_ABOUT + "\n".join(f"{code:>5}  {meaning}" for code, meaning in EXITS.items()),
-)
+@click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, "--version", "-V", prog_name="flow", message="%(prog)s %(version)s")
-def flow() -> None: ...
+def flow() -> None:
+    """One KDL file says what runs where; `flow` makes it so, on Docker here or through workers anywhere."""
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
