@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _STATEMENTS = ("if", "elif", "else", "endif", "for", "endfor", "set", "raw", "endraw")
 _OPENING = ("if", "for")
 _WORD = 16  # characters of output that take as long as one of Jinja's words
+_MISSED = 8  # undefined variables that are told at once; each costs the template once more
 _MARK = re.compile(r"\0(\d+):(\d+)\0")
 _NAMED = re.compile(r"'([^']+)' is undefined")
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
@@ -205,20 +206,31 @@ def _mark(start: int, end: int) -> str:
 
 
 def _rendered(text: Text, marked: str, lookup: Callable[[str], str | None]) -> str:
-    from jinja2 import TemplateSyntaxError
-
     from fleetflow_tasks.config import sandbox
 
     try:
         tree = sandbox.environment().parse(marked)
-        known = {name: value for name in sandbox.names(tree) if (value := lookup(name)) is not None}
-        return _limited(text, sandbox.chunks(tree, known))
-    except TemplateSyntaxError as error:
-        raise ConfigError(_syntax(text, error)) from error
-    except sandbox.TooMuchError as error:
-        raise ConfigError(_too_much(text, f"the template asks for too much: {error}", _line(error))) from error
     except _failures() as error:
-        raise ConfigError(_failure(text, error)) from error
+        raise ConfigError(_told(text, error)) from error
+    known = {name: value for name in sandbox.names(tree) if (value := lookup(name)) is not None}
+    missed: list[Problem] = []
+    # One undefined name ends Jinja. It gets some value then, so that all that are missing can be told at once.
+    while len(missed) < _MISSED:
+        try:
+            output = _limited(text, sandbox.chunks(tree, known))
+        except _failures() as error:
+            name = _undefined(error)
+            if missed and (not name or name in known):  # what the value that it got has led to
+                break
+            missed.append(_told(text, error))
+            if not name:
+                break
+            known[name] = name
+        else:
+            if not missed:
+                return output
+            break
+    raise ConfigError(*missed)
 
 
 def _limited(text: Text, chunks: Iterable[str]) -> str:
@@ -362,7 +374,22 @@ def _failures() -> tuple[type[Exception], ...]:
     """All that a template may raise while it is compiled or rendered: the mistakes are the template's, not ours."""
     from jinja2 import TemplateError
 
-    return (TemplateError, ArithmeticError, LookupError, MemoryError, RuntimeError, SyntaxError, TypeError, ValueError)
+    from fleetflow_tasks.config.sandbox import TooMuchError
+
+    python = (ArithmeticError, LookupError, MemoryError, RuntimeError, SyntaxError, TypeError, ValueError)
+    return (TemplateError, TooMuchError, *python)
+
+
+def _told(text: Text, error: Exception) -> Problem:
+    from jinja2 import TemplateSyntaxError
+
+    from fleetflow_tasks.config import sandbox
+
+    if isinstance(error, TemplateSyntaxError):
+        return _syntax(text, error)
+    if isinstance(error, sandbox.TooMuchError):
+        return _too_much(text, f"the template asks for too much: {error}", _line(error))
+    return _failure(text, error)
 
 
 def _syntax(text: Text, error: "TemplateSyntaxError") -> Problem:
@@ -374,14 +401,19 @@ def _syntax(text: Text, error: "TemplateSyntaxError") -> Problem:
 def _failure(text: Text, error: Exception) -> Problem:
     message = "it is nested too deeply" if isinstance(error, _TOO_DEEP) else str(error)
     line = _line(error)
-    undefined = _NAMED.search(message)
-    if undefined:
-        name = undefined[1]
+    name = _undefined(error)
+    if name:
         fix = f'define it in `variables`, pass `--var {name}=…`, or write `{{{{ {name} | default("…") }}}}`'
         return _line_problem(text, line, f"variable `{name}` is not defined", fix, name, code="undefined-variable")
     return _line_problem(
         text, line, f"the template cannot be rendered: {_sentence(message or type(error).__name__)}", "", "{{"
     )
+
+
+def _undefined(error: Exception) -> str:
+    """The variable that Jinja found undefined, "" where it is another failure."""
+    found = _NAMED.search(str(error))
+    return found[1] if found else ""
 
 
 def _too_much(text: Text, message: str, line: int = 0) -> Problem:

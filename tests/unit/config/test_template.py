@@ -25,6 +25,25 @@ def nodes(source: str) -> tuple[Node, ...]:
     return kdl.parse(template.render(Text("f.kdl", source), VARIABLES.get))
 
 
+@pytest.mark.parametrize(
+    ("source", "missing"),
+    [
+        ("a {{ X }}\n{% if Y %}b {{ P }}{% endif %}\nc {{ Z | upper }}", ["1:6 X", "2:7 Y", "3:6 Z"]),
+        ("a {{ X }} {{ X.y }} {{ Y }}", ["1:6 X"]),
+        (
+            "".join(f"{{{{ V{number} }}}}\n" for number in range(20)),
+            [f"{1 + number}:4 V{number}" for number in range(8)],
+        ),
+    ],
+)
+def test_variables_that_are_not_defined_are_told_at_once(source: str, missing: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        rendered(source)
+
+    found = [(each.place, each.message) for each in caught.value.problems]
+    assert [f"{place.line}:{place.column} {said.split('`')[1]}" for place, said in found if place] == missing
+
+
 def refused(source: str) -> str:
     with pytest.raises(ConfigError) as caught:
         rendered(source)
