@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A plan carried out in this process, on the screen: what `up`, `down`, `restart` and, after an `up`, `rollback` share."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fleetflow_tasks import api
@@ -29,7 +30,7 @@ def carried_out(
     screen = _screen(as_json=as_json, quiet=quiet)
     if not (as_json or quiet or named):
         say(api.destination(request, plan))
-    api.up(request, plan, follow=screen.follow, say=say, timeout=timeout, adopt=adopt)
+    api.up(request, plan, follow=screen.follow, say=_beside(quiet=quiet), timeout=timeout, adopt=adopt)
     screen.end()
     return screen.exit_code
 
@@ -51,7 +52,7 @@ def rolled_back(
         request,
         version,
         follow=screen.follow,
-        say=say,
+        say=_beside(quiet=quiet),
         conflict=conflict,
         fail_fast=fail_fast,
         timeout=timeout,
@@ -59,6 +60,11 @@ def rolled_back(
     )
     screen.end()
     return screen.exit_code
+
+
+def _beside(*, quiet: bool) -> Callable[[str], None]:
+    """What is told of the Redis that was started for this."""
+    return (lambda text: None) if quiet else say
 
 
 def _screen(*, as_json: bool, quiet: bool) -> Screen:

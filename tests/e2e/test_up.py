@@ -204,6 +204,15 @@ def test_a_failed_job_skips_its_dependants_and_says_so(desk: Desk) -> None:
     assert desk.containers() == [f"{desk.project}-local-other"]
 
 
+def test_quiet_says_how_it_ended_and_nothing_else(desk: Desk) -> None:
+    desk.write(TWO)
+
+    result = desk.flow("up", "--quiet")
+
+    assert re.fullmatch(r"succeeded in [0-9.]+s: 2 services deployed\n", result.out), result
+    assert result.err == ""
+
+
 def test_ctrl_c_lets_what_has_begun_end_and_begins_nothing_new(desk: Desk) -> None:
     desk.write(SLOWLY)
     run = desk.start("up")
