@@ -22,6 +22,10 @@ RestartPolicy = Literal["no", "always", "on-failure", "unless-stopped"]
 PullPolicy = Literal["missing", "always", "never"]
 
 
+HIDDEN = "[hidden]"  # what stands where a secret would
+SHORTEST_SECRET = 4  # characters; to hide each "1" of a text would only spoil it
+
+
 class Secret:
     """A value that must not be seen: it prints `[hidden]`, and no encoder takes it by accident.
 
@@ -37,7 +41,7 @@ class Secret:
         return self._value
 
     def __repr__(self) -> str:
-        return "[hidden]"
+        return HIDDEN
 
     __str__ = __repr__
 

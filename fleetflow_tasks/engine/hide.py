@@ -17,12 +17,11 @@ from urllib.parse import quote, quote_plus
 
 import msgspec
 
+from fleetflow_tasks.config.model import HIDDEN, SHORTEST_SECRET
 from fleetflow_tasks.errors import Problem
 from fleetflow_tasks.plan.model import Plan
 from fleetflow_tasks.runtimes.base import Outcome
 
-HIDDEN = "[hidden]"
-SHORTEST = 4  # characters; to hide each "1" of a text would only spoil it
 CUT = "…"  # where a runtime left out the rest of a long text
 SHORTEST_LINE = 8  # of a secret of many lines: a key, whose every line must be hidden where a text was cut at its ends
 
@@ -31,7 +30,7 @@ Hide = Callable[[str], str]
 
 def hider(plan: Plan) -> Hide:
     """A function that puts `[hidden]` in the place of each secret of *plan*, and of each line of a long one."""
-    written = {form for value in set(_values(plan)) for form in _forms(value) if len(form) >= SHORTEST}
+    written = {form for value in set(_values(plan)) for form in _forms(value) if len(form) >= SHORTEST_SECRET}
     forms = sorted(written, key=len, reverse=True)  # what holds another goes first
 
     def hide(text: str) -> str:
@@ -66,7 +65,7 @@ def _values(plan: Plan) -> Iterator[str]:
     for service in plan.services:
         for secret in service.secrets.values():
             value = secret.reveal()
-            if len(value) >= SHORTEST:
+            if len(value) >= SHORTEST_SECRET:
                 yield value
             yield from (line for line in value.splitlines() if len(line) >= SHORTEST_LINE)
 
@@ -108,7 +107,7 @@ def _without_beginning(part: str, forms: Sequence[str]) -> str:
 def _begun(text: str, form: str) -> int:
     """How many characters at the end of *text* are the beginning of *form*; 0 where these are too few to hide."""
     longest = min(len(text), len(form) - 1)
-    return next((size for size in range(longest, SHORTEST - 1, -1) if text.endswith(form[:size])), 0)
+    return next((size for size in range(longest, SHORTEST_SECRET - 1, -1) if text.endswith(form[:size])), 0)
 
 
 def _amid(value: bytes, before: int, encode: Callable[[bytes], bytes]) -> str:

@@ -10,13 +10,12 @@ from typing import Literal
 
 import msgspec
 
-from fleetflow_tasks.config.model import Data, Port, Secret, ServiceName, Volume
+from fleetflow_tasks.config.model import HIDDEN, Data, Port, Secret, ServiceName, Volume
 from fleetflow_tasks.plan.leave import settled
 from fleetflow_tasks.plan.model import Plan, ResolvedBuild, ResolvedDependency, ResolvedService
 
 Kind = Literal["added", "changed", "removed", "same"]
 
-HIDDEN = "[hidden]"
 _SIGN: Mapping[Kind, str] = {"added": "+", "changed": "~", "removed": "-", "same": "="}
 _NOT_COMPARED = {"name", "places", "env_from_stage"}  # where the text says it, not what it says
 _BY_KEY = {"environment", "secrets", "secret_refs", "labels", "options"}

@@ -11,12 +11,9 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from fleetflow_tasks.config.as_kdl import Mixed, Reference
-from fleetflow_tasks.config.model import Secret, Stage
+from fleetflow_tasks.config.model import HIDDEN, SHORTEST_SECRET, Stage
 from fleetflow_tasks.config.trail import Trail
 from fleetflow_tasks.plan.model import Plan
-
-HIDDEN = str(Secret(""))
-SHORTEST = 4  # characters; to hide each "1" of a text would only spoil it
 
 Shown = str | Mixed
 
@@ -38,7 +35,7 @@ class Hider:
     ) -> None:
         self._variables = variables
         self._names = {value: name for name, value in variables.items()}
-        self._long = {value for value in (*secrets, *self._names) if len(value) >= SHORTEST}
+        self._long = {value for value in (*secrets, *self._names) if len(value) >= SHORTEST_SECRET}
         self._inside = inside
         self._made_of = made_of
         self._value = value

@@ -7,12 +7,12 @@ the process's own only those are told that are used, or that the files know as w
 
 from collections.abc import Iterator
 
-from fleetflow_tasks.config.model import Data, Project, Service, Stage
+from fleetflow_tasks.config.model import HIDDEN, Data, Project, Service, Stage
 from fleetflow_tasks.config.provenance import Origin, Told, line
 from fleetflow_tasks.config.schema import RESERVED_VARIABLES
 from fleetflow_tasks.config.trail import Trail
 from fleetflow_tasks.config.uses import Use
-from fleetflow_tasks.plan.hidden import HIDDEN, Hider, for_eyes, hider
+from fleetflow_tasks.plan.hidden import Hider, for_eyes, hider
 from fleetflow_tasks.plan.model import Plan
 
 

@@ -14,11 +14,12 @@ from typing import cast
 
 from fleetflow_tasks.config.as_kdl import Line, Mixed, Node, lines
 from fleetflow_tasks.config.encode import nodes
+from fleetflow_tasks.config.model import HIDDEN
 from fleetflow_tasks.config.provenance import Origin, Part, Path
 from fleetflow_tasks.config.schema import Row
 from fleetflow_tasks.config.trail import NOT_SET
 from fleetflow_tasks.errors import Problem
-from fleetflow_tasks.plan.hidden import HIDDEN, for_eyes
+from fleetflow_tasks.plan.hidden import for_eyes
 from fleetflow_tasks.plan.settled import STAGE, Settled
 from fleetflow_tasks.plan.variables import VariableTold
 from fleetflow_tasks.view.ink import clean, paint, width

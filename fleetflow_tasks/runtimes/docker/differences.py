@@ -5,10 +5,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fleetflow_tasks.config.model import HIDDEN
 from fleetflow_tasks.runtimes.base import FieldChange
 from fleetflow_tasks.runtimes.docker.desired import OURS, SECRETS, Definition, Json
-
-_HIDDEN = "[hidden]"
 
 # The language's word -> where the Engine holds it. What the image may set is only compared where the text says it.
 _FIELDS: Mapping[str, tuple[str, ...]] = {
@@ -62,7 +61,7 @@ def _environment(desired: Definition, config: Json, base: Json) -> Iterator[Fiel
         if old == new or (new is None and inherited.get(name) == old):
             continue
         if name in secret:
-            old, new = (None if value is None else _HIDDEN for value in (old, new))
+            old, new = (None if value is None else HIDDEN for value in (old, new))
         yield FieldChange(field=f"environment.{name}", old=old, new=new)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from fleetflow_tasks.config.model import StageName
+from fleetflow_tasks.config.model import SHORTEST_SECRET, StageName
 from fleetflow_tasks.errors import Place, Problem
 from fleetflow_tasks.plan.image import ImageError, parse, short
 from fleetflow_tasks.plan.model import ResolvedService
@@ -21,7 +21,6 @@ from fleetflow_tasks.runtimes.docker import observe
 from fleetflow_tasks.runtimes.docker.client import Client
 from fleetflow_tasks.runtimes.docker.observe import Holder, State
 
-_SHORTEST_SECRET = 4  # characters; to hide each "1" of a text would only spoil it
 LINES = 20  # of a container's last output, shown in a problem
 _PORT = re.compile(
     r"(?:Bind for \S*?:(\d+) failed|listen (?:tcp|udp)\d? \S*?:(\d+): bind|\S*:(\d+): bind: address already)"
@@ -61,7 +60,7 @@ def masked(problem: Problem, service: ResolvedService) -> Problem:
 
     def hidden(text: str) -> str:
         for secret in service.secrets.values():
-            if len(secret.reveal()) >= _SHORTEST_SECRET:
+            if len(secret.reveal()) >= SHORTEST_SECRET:
                 text = text.replace(secret.reveal(), "[hidden]")
         return text
 

@@ -7,6 +7,7 @@ for: it is kept as long as a version is that was made from it. Secrets are told 
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from fleetflow_tasks.config.model import HIDDEN
 from fleetflow_tasks.runtimes.base import FieldChange
 from fleetflow_tasks.runtimes.kubernetes.client import Client, KubernetesError
 from fleetflow_tasks.runtimes.kubernetes.decide import referred, template_of
@@ -16,7 +17,6 @@ from fleetflow_tasks.runtimes.kubernetes.objects import Json, mapping
 from fleetflow_tasks.runtimes.kubernetes.observe import Key, key, mark
 
 _FORBIDDEN = 403
-_HIDDEN = "[hidden]"
 _HOLDING = (CONFIG_MAP.name, SECRET.name)
 
 
@@ -52,7 +52,7 @@ def _changes(kind: str, old: Iterable[Json], new: Iterable[Json]) -> Iterator[Fi
         if had.get(name) != has.get(name):
             before, after = had.get(name), has.get(name)
             if kind == SECRET.name:
-                before, after = (None if value is None else _HIDDEN for value in (before, after))
+                before, after = (None if value is None else HIDDEN for value in (before, after))
             yield FieldChange(field=f"environment.{name}", old=before, new=after)
 
 
